@@ -1,0 +1,65 @@
+package pools
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Drain refuses new leases with ErrClosed, retires every pool, and returns
+// when the last lease was given back and its pool closed, or with the
+// context's error.
+func (k *Keeper) Drain(ctx context.Context) error {
+	k.mu.Lock()
+	k.stopping.Store(true)
+	for _, e := range k.order.all() {
+		e.pins.Or(retiredBit)
+		k.retireLocked(e, ReasonShutdown)
+	}
+	k.grantRoomLocked() // creations that wait for room go on, and find the keeper closed
+	k.settleLocked()
+	k.mu.Unlock()
+	select {
+	case <-k.drained:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Close drains until ctx ends, then cuts the connections of the leases that
+// are still held. When it returns, no goroutine, timer or socket of the
+// keeper is left. The error says how many leases were cut.
+func (k *Keeper) Close(ctx context.Context) error {
+	cut := 0
+	if k.Drain(ctx) != nil {
+		cut = k.cutDraining()
+	}
+	k.end()
+	<-k.drained
+	k.stopOnce.Do(func() { close(k.stop) })
+	k.workers.Wait()
+	if cut > 0 {
+		return fmt.Errorf("pools: closed with %d leases cut: %w", cut, context.Cause(ctx))
+	}
+	return nil
+}
+
+// cutDraining cuts every pool that is left, and counts the leases.
+func (k *Keeper) cutDraining() (leases int) {
+	k.end() // creations in flight end, and with them their dials
+	k.mu.Lock()
+	left := make([]*entry, 0, len(k.draining))
+	for e := range k.draining {
+		left = append(left, e)
+		leases += int(e.pins.Load() &^ retiredBit)
+		k.startCloseLocked(e)
+	}
+	k.mu.Unlock()
+	var cuts sync.WaitGroup
+	for _, e := range left {
+		cuts.Go(e.cutAll)
+	}
+	cuts.Wait()
+	return leases
+}

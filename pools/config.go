@@ -1,0 +1,157 @@
+package pools
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// Config of a Keeper. Begin with [Defaults]; a record's own limits go before
+// the defaults given here. The names in brackets are those of the
+// configuration's pools section.
+type Config struct {
+	// Clusters are the servers that records name. At least one.
+	Clusters map[string]registry.Cluster
+	// SQL (sql) says who writes the SQL that runs on leases. Default
+	// untrusted, the safe one.
+	SQL SQL
+	// SearchPathTail (search_path_tail) holds schemas that follow the
+	// tenant's own in its search path, for shared tables. Default none;
+	// public only if you name it.
+	SearchPathTail []string
+	// RowSetting (row_setting) is the setting that names the tenant to the
+	// policies of row isolation. Default app.tenant_id.
+	RowSetting string
+	// MaxPools (max_pools) is the hard cap on live pools. Default 1000.
+	MaxPools int
+	// PoolWait (pool_wait) is how long a newcomer waits for room when every
+	// live pool is leased. Default 5s.
+	PoolWait time.Duration
+	// MaxConns (max_conns) is the most connections of one tenant. Default 4.
+	MaxConns int
+	// Queue (queue) is the most callers of one tenant that may wait for a
+	// connection. Default 64.
+	Queue int
+	// QueueTimeout (queue_timeout) is how long each of them may. Default 5s.
+	QueueTimeout time.Duration
+	// IdleAfter (idle_after) is how long a pool may stay unused before it is
+	// closed. Default 5m.
+	IdleAfter time.Duration
+	// OpenTimeout (open_timeout) bounds the creation of a pool: the record's
+	// lookup and the wait for room. Default 10s.
+	OpenTimeout time.Duration
+	// ConnectTimeout (connect_timeout) bounds a connection's dial and
+	// authentication, and again its pin. Default 5s.
+	ConnectTimeout time.Duration
+	// CancelTimeout (cancel_timeout) is how long the server may take to end a
+	// cancelled statement, or to answer a reset, before the connection is
+	// closed instead. Default 2s.
+	CancelTimeout time.Duration
+	// DrainTimeout (drain_timeout) is how long the leases of a retired pool
+	// may go on before their connections are cut. Default 30s.
+	DrainTimeout time.Duration
+	// ConnLifetime (conn_lifetime) is the age at which a connection is
+	// replaced. Default 1h.
+	ConnLifetime time.Duration
+	// PingAfter (ping_after) is the rest after which a connection is asked
+	// over the network whether it lives; before, its socket is. Default 5m.
+	PingAfter time.Duration
+	// StatementTimeout (statement_timeout) is sent to the server; 0 sends
+	// none. SQL can undo it. Default 30s.
+	StatementTimeout time.Duration
+	// IdleInTransactionTimeout (idle_in_transaction_timeout) likewise.
+	// Default 30s.
+	IdleInTransactionTimeout time.Duration
+	// StatementCache (statement_cache) is how many prepared statements each
+	// connection keeps; 0 turns preparing off. Default 128.
+	StatementCache int
+	// BackoffMin (backoff_min) is the wait after a database's first failure,
+	// doubled by each that follows up to BackoffMax (backoff_max). Defaults
+	// 100ms and 5s.
+	BackoffMin, BackoffMax time.Duration
+
+	// Log gets what an operator must know. Default: nothing is logged.
+	Log *slog.Logger
+	// Dial replaces the driver's way to open a socket, for tests and tunnels.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Defaults returns a Config with every default, and no cluster.
+func Defaults() Config {
+	return Config{
+		SQL: Untrusted, RowSetting: "app.tenant_id",
+		MaxPools: 1000, PoolWait: 5 * time.Second,
+		MaxConns: 4, Queue: 64, QueueTimeout: 5 * time.Second,
+		IdleAfter: 5 * time.Minute, OpenTimeout: 10 * time.Second,
+		ConnectTimeout: 5 * time.Second, CancelTimeout: 2 * time.Second, DrainTimeout: 30 * time.Second,
+		ConnLifetime: time.Hour, PingAfter: 5 * time.Minute,
+		StatementTimeout: 30 * time.Second, IdleInTransactionTimeout: 30 * time.Second,
+		StatementCache: 128, BackoffMin: 100 * time.Millisecond, BackoffMax: 5 * time.Second,
+	}
+}
+
+// rowSetting is what a custom setting's name looks like to PostgreSQL.
+var rowSetting = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+$`)
+
+// Validate names the first setting that cannot be used and says what would
+// be right.
+func (c Config) Validate() error {
+	switch {
+	case len(c.Clusters) == 0:
+		return fmt.Errorf("pools: clusters: name at least one PostgreSQL server")
+	case c.SQL != Trusted && c.SQL != Untrusted:
+		return fmt.Errorf("pools.sql: %q is neither trusted nor untrusted", c.SQL)
+	case !rowSetting.MatchString(c.RowSetting) || len(c.RowSetting) > 63:
+		return fmt.Errorf("pools.row_setting: %q is no custom setting; use lower-case words with a dot, like app.tenant_id", c.RowSetting)
+	case slices.Contains(c.SearchPathTail, ""):
+		return fmt.Errorf("pools.search_path_tail: a schema's name is empty")
+	}
+	for _, n := range []struct {
+		name       string
+		value      int
+		least, top int
+	}{
+		{"max_pools", c.MaxPools, 1, 1 << 20},
+		{"max_conns", c.MaxConns, 1, 10_000},
+		{"queue", c.Queue, 0, 1 << 20},
+		{"statement_cache", c.StatementCache, 0, 1 << 16},
+	} {
+		if n.value < n.least || n.value > n.top {
+			return fmt.Errorf("pools.%s: %d is not between %d and %d", n.name, n.value, n.least, n.top)
+		}
+	}
+	return c.validateDurations()
+}
+
+func (c Config) validateDurations() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"pool_wait", c.PoolWait, time.Millisecond},
+		{"queue_timeout", c.QueueTimeout, time.Millisecond},
+		{"idle_after", c.IdleAfter, time.Millisecond},
+		{"open_timeout", c.OpenTimeout, time.Millisecond},
+		{"connect_timeout", c.ConnectTimeout, time.Millisecond},
+		{"cancel_timeout", c.CancelTimeout, time.Millisecond},
+		{"drain_timeout", c.DrainTimeout, time.Millisecond},
+		{"conn_lifetime", c.ConnLifetime, time.Second},
+		{"ping_after", c.PingAfter, time.Second},
+		{"statement_timeout", c.StatementTimeout, 0},
+		{"idle_in_transaction_timeout", c.IdleInTransactionTimeout, 0},
+		{"backoff_min", c.BackoffMin, time.Millisecond},
+		{"backoff_max", c.BackoffMax, c.BackoffMin},
+	} {
+		if d.value < d.least {
+			return fmt.Errorf("pools.%s: %v is too short; at least %v", d.name, d.value, d.least)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Conn is one connection of the tenant, lent by [Lease.Acquire] until
+// Release. Like pgx's own it is for one goroutine at a time.
+type Conn struct {
+	conn    *pgx.Conn
+	pooled  *pgxpool.Conn // used by whoever wins the swap of held, only
+	session *session
+	held    atomic.Bool
+}
+
+// hold makes c the holder of a connection. The order matters: whoever cuts
+// the entry either sees the holder, or is seen here.
+func (c *Conn) hold(pc *pgxpool.Conn, s *session) {
+	c.conn, c.pooled, c.session = pc.Conn(), pc, s
+	s.discard = false
+	c.held.Store(true)
+	s.holder.Store(c)
+	if s.entry.cut.Load() {
+		s.sock.abort()
+	}
+}
+
+// Release gives the connection back; calling it again does nothing. What the
+// holder left behind in the session is undone before anybody gets it again.
+func (c *Conn) Release() {
+	if !c.held.CompareAndSwap(true, false) {
+		return
+	}
+	c.session.holder.Store(nil)
+	c.session.settle()
+	c.pooled.Release()
+	c.session.entry.gate.leave()
+}
+
+// seize takes the connection out of its pool under its holder, whose socket
+// is closed already.
+func (c *Conn) seize() {
+	if c.held.CompareAndSwap(true, false) {
+		c.pooled.Hijack()
+		c.session.entry.gate.leave()
+	}
+}
+
+// Discard has the connection closed at Release instead of lent again: for a
+// holder who cannot tell what state it left it in.
+func (c *Conn) Discard() { c.session.discard = true }
+
+// Walled reports nil when SQL on this connection, whoever wrote it, cannot
+// reach another tenant's rows: no other record uses the login, and the login
+// has no power beyond its own. Otherwise the error matches ErrNotWalled and
+// says what to change. It was found out when the connection was opened.
+func (c *Conn) Walled() error { return c.session.wall }
+
+// Conn returns the driver's connection, for what this type does not offer.
+// It must not be used after Release, nor closed or hijacked; Discard instead.
+func (c *Conn) Conn() *pgx.Conn { return c.conn }
+
+// Exec runs sql; see pgx.Conn.Exec.
+func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return c.conn.Exec(ctx, sql, args...)
+}
+
+// Query runs sql; see pgx.Conn.Query.
+func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return c.conn.Query(ctx, sql, args...)
+}
+
+// QueryRow runs sql; see pgx.Conn.QueryRow.
+func (c *Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return c.conn.QueryRow(ctx, sql, args...)
+}
+
+// Begin starts a transaction.
+func (c *Conn) Begin(ctx context.Context) (pgx.Tx, error) { return c.conn.Begin(ctx) }
+
+// BeginTx is Begin with options.
+func (c *Conn) BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error) {
+	return c.conn.BeginTx(ctx, options)
+}
+
+// SendBatch sends b; see pgx.Conn.SendBatch.
+func (c *Conn) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	return c.conn.SendBatch(ctx, b)
+}
+
+// CopyFrom copies rows into a table; see pgx.Conn.CopyFrom.
+func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	return c.conn.CopyFrom(ctx, table, columns, rows)
+}
+
+// Ping asks the server for a sign of life.
+func (c *Conn) Ping(ctx context.Context) error { return c.conn.Ping(ctx) }
+
+// refuse destroys a session that was not ready to be lent.
+func (s *session) refuse(err error) {
+	why := "lost"
+	var drift *driftError
+	if errors.As(err, &drift) {
+		why = "drift"
+		t := s.entry.tenant
+		s.entry.keeper.observed(func(o Observer) { o.ConnChanged(t.ID, t.Cluster, EventDrift, drift.kind) })
+		s.entry.keeper.log.Warn("session came back changed and was destroyed",
+			"tenant", t.ID.String(), "cluster", t.Cluster, "kind", drift.kind, "error", err)
+	}
+	s.close(why)
+}
+
+// startsPlain reports whether err is a server's first refusal of start-up
+// parameters, after which another try makes sense.
+func (e *entry) startsPlain(err error) bool {
+	var pg *pgconn.PgError
+	_, plain := e.keeper.plainStart.Load(e.target)
+	return plain && errors.As(err, &pg) && pg.Code == "08P01"
+}
+
+// String names the connection for logs.
+func (c *Conn) String() string {
+	return fmt.Sprintf("connection of tenant %s", c.session.entry.tenant.ID)
+}

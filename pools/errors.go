@@ -1,0 +1,100 @@
+package pools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// Refusals; match them with errors.Is. An unknown or inactive tenant is
+// refused with the registry's own errors.
+var (
+	// ErrClosed is returned when the keeper drains or is closed.
+	ErrClosed = errors.New("pools: keeper is closed")
+	// ErrPoolLimit is returned when as many pools are live as may be, and none
+	// of them fell free in time.
+	ErrPoolLimit = errors.New("pools: limit of live pools reached")
+	// ErrTenantQueue is returned when as many callers wait for the tenant's
+	// connections as may.
+	ErrTenantQueue = errors.New("pools: tenant's queue is full")
+	// ErrTenantTimeout is returned when none of the tenant's connections fell
+	// free in time.
+	ErrTenantTimeout = errors.New("pools: tenant's connections stayed busy")
+	// ErrDatabase is matched by a [DatabaseError].
+	ErrDatabase = errors.New("pools: tenant's database is unavailable")
+	// ErrDrained is returned on a lease that outlived the drain deadline of
+	// its retired pool, whose connections were cut.
+	ErrDrained = errors.New("pools: lease outlived its pool's drain deadline")
+	// ErrReleased is returned on a lease or a connection that was released.
+	ErrReleased = errors.New("pools: already released")
+	// ErrNotWalled is returned by [Conn.Walled].
+	ErrNotWalled = errors.New("pools: tenant is not behind a wall")
+	// ErrRecord is returned when a record cannot be turned into a pool: its
+	// cluster is not configured, or its connection string is not one.
+	ErrRecord = errors.New("pools: record cannot be opened")
+	// ErrPin is wrapped in a DatabaseError when a new connection does not
+	// show what was pinned.
+	ErrPin = errors.New("pools: session is not what was pinned")
+)
+
+// DatabaseError says that a tenant's database cannot be reached, or that a
+// connection to it could not be made the tenant's. It matches [ErrDatabase].
+type DatabaseError struct {
+	Tenant registry.ID
+	// RetryAfter is the back-off left, zero when the next try may come at once.
+	RetryAfter time.Duration
+	Err        error
+}
+
+// Error names the tenant and the cause. It holds no secret, but it may name
+// hosts and roles: it is for logs.
+func (e *DatabaseError) Error() string {
+	return fmt.Sprintf("%v: %s: %v", ErrDatabase, e.Tenant, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *DatabaseError) Unwrap() error { return e.Err }
+
+// Is reports whether target is ErrDatabase.
+func (e *DatabaseError) Is(target error) bool { return target == ErrDatabase }
+
+// errBackedOff is the cause in a DatabaseError when no try was made at all.
+var errBackedOff = errors.New("pools: backing off after a failure")
+
+// ConnLost reports whether err, returned by a statement, means that the
+// connection broke under it: the server went away, an administrator ended the
+// session, or the network failed. The statement may or may not have happened.
+func ConnLost(err error) bool {
+	if pg := new(pgconn.PgError); errors.As(err, &pg) {
+		// Class 57, PostgreSQL's "Appendix A": 57P01 to 57P05 end the session.
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") && pg.Severity == "FATAL"
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var op net.Error
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.As(err, &op) || pgconn.SafeToRetry(err)
+}
+
+// acquireError turns what pgxpool's Acquire returned into what a caller may
+// see: its own context's error, the drain deadline, or the database's state.
+func (e *entry) acquireError(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("pools: tenant %s: waiting for a connection: %w", e.tenant.ID, context.Cause(ctx))
+	case errors.Is(err, puddle.ErrClosedPool) || e.cut.Load():
+		return fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
+	default:
+		return &DatabaseError{Tenant: e.tenant.ID, RetryAfter: e.keeper.backoff.left(e.target), Err: err}
+	}
+}

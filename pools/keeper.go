@@ -1,0 +1,136 @@
+package pools
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// Tenants is where the keeper reads records; a *registry.Registry is one.
+type Tenants interface {
+	// Tenant returns the active record of id, or why there is none.
+	Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error)
+}
+
+// Keeper is the set of live pools: it creates them lazily, lends them,
+// evicts them. One per process. Its methods may be called concurrently.
+type Keeper struct {
+	cfg      Config
+	tenants  Tenants
+	obs      Observer
+	log      *slog.Logger
+	clusters map[string]*pgxpool.Config // parsed once, copied for each pool
+	backoff  *backoff
+	// plainStart holds the targets whose server refuses start-up parameters.
+	plainStart sync.Map
+	epoch      time.Time
+
+	// Read by hits without the mutex; index is written under it.
+	index    *index
+	stopping atomic.Bool
+	wanting  atomic.Int64 // creations that wait for room
+
+	// lifetime ends when Close has waited long enough: creations in flight
+	// end with it.
+	lifetime context.Context //nolint:containedctx // the keeper's own life, not a request's
+	end      context.CancelFunc
+	workers  sync.WaitGroup // creations, closings, the janitor
+	wake     chan struct{}  // tells the janitor to look at its deadline again
+	stop     chan struct{}  // ends the janitor
+	stopOnce sync.Once
+
+	// mu guards what follows, the retirement of entries and the fields of
+	// theirs that say so. No I/O, no closing, no callback happens under it.
+	// It is taken before an entry's own mutex, never after.
+	mu       sync.Mutex
+	order    *order
+	flights  map[registry.ID]*flight
+	draining map[*entry]struct{}
+	reserved int // room granted to creations that have not published yet
+	rooms    roomQueue
+	drained  chan struct{} // closed when stopping and nothing is left
+}
+
+// New returns a running Keeper; Close it. obs may be nil. The error names
+// the setting or the cluster that cannot be used.
+func New(cfg Config, tenants Tenants, obs Observer) (*Keeper, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	clusters := make(map[string]*pgxpool.Config, len(cfg.Clusters))
+	for name, cluster := range cfg.Clusters {
+		parsed, err := pgxpool.ParseConfig(cluster.DSN.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("pools: clusters.%s.dsn: not a PostgreSQL connection string: %w", name, redacted(err))
+		}
+		clusters[name] = parsed
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	// The keeper outlives every request, so its life begins with no context.
+	lifetime, end := context.WithCancel(context.Background())
+	k := &Keeper{
+		cfg: cfg, tenants: tenants, obs: obs, log: log, clusters: clusters,
+		backoff: newBackoff(cfg.BackoffMin, cfg.BackoffMax), epoch: time.Now(),
+		index: newIndex(), lifetime: lifetime, end: end,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		order: newOrder(), flights: map[registry.ID]*flight{}, draining: map[*entry]struct{}{},
+		drained: make(chan struct{}),
+	}
+	k.workers.Go(k.sweepUntilStopped)
+	return k, nil
+}
+
+// now is the time since the keeper's epoch, in nanoseconds.
+func (k *Keeper) now() int64 { return int64(time.Since(k.epoch)) }
+
+// Lease pins the tenant's pool; no connection is taken. A pool that is there
+// is pinned without a lock; else it is created, once for all who ask, and
+// ctx bounds only this caller's wait. Release the lease.
+//
+// Errors: registry.ErrUnknown, registry.ErrInactive, registry.ErrUnavailable,
+// ErrRecord, ErrPoolLimit, ErrClosed, or the context's.
+func (k *Keeper) Lease(ctx context.Context, id registry.ID) (*Lease, error) {
+	if e := k.index.find(id); e != nil && e.pin() {
+		e.touch(k.now())
+		if k.obs != nil {
+			k.obs.Leased(id, e.tenant.Cluster, OutcomeHit, nil)
+		}
+		return &Lease{entry: e}, nil
+	}
+	e, outcome, err := k.leaseCold(ctx, id)
+	if err != nil {
+		k.observed(func(o Observer) { o.Leased(id, "", OutcomeRefused, err) })
+		return nil, err
+	}
+	k.observed(func(o Observer) { o.Leased(id, e.tenant.Cluster, outcome, nil) })
+	return &Lease{entry: e}, nil
+}
+
+// Apply acts on a change of a record: its pool, if there is one, is retired,
+// and a creation in flight starts over with the new record. Give it to
+// registry.Registry.Subscribe.
+func (k *Keeper) Apply(c registry.Change) {
+	reason := ReasonReplaced
+	switch c.Kind {
+	case registry.Suspended:
+		reason = ReasonSuspended
+	case registry.Removed:
+		reason = ReasonRemoved
+	case registry.Added, registry.Changed:
+	}
+	k.invalidate(c.ID, reason)
+}
+
+// Evict retires the tenant's pool and reports whether there was one. Running
+// work finishes; the next lease opens a new pool.
+func (k *Keeper) Evict(id registry.ID) bool { return k.invalidate(id, ReasonEvicted) }

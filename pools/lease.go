@@ -1,0 +1,194 @@
+package pools
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// Lease is a tenant's pool pinned for a unit of work: while it is held, the
+// pool is not closed. It costs no connection; each statement takes one for
+// as long as it runs. It has the method set that pgx users and sqlc's
+// generated DBTX expect, and may be used concurrently.
+type Lease struct {
+	entry    *entry
+	released atomic.Bool
+	// first is the connection of the first Acquire, here so that the common
+	// lease with one acquire costs one allocation.
+	first Conn
+	taken atomic.Bool
+}
+
+// Tenant returns the record that the pool was opened for.
+func (l *Lease) Tenant() *registry.Tenant { return l.entry.tenant }
+
+// Release gives the pool back; calling it again does nothing. Connections
+// that were acquired stay usable until they are released themselves.
+func (l *Lease) Release() {
+	if l.released.CompareAndSwap(false, true) {
+		l.entry.unpin()
+	}
+}
+
+// Acquire takes one connection of the tenant out of the pool: an idle one, a
+// new one below the tenant's maximum, or the first that comes back, in the
+// order of the callers. Release it.
+//
+// Errors: ErrTenantQueue, ErrTenantTimeout, *DatabaseError, ErrDrained,
+// ErrReleased, or the context's.
+func (l *Lease) Acquire(ctx context.Context) (*Conn, error) {
+	if l.released.Load() {
+		return nil, fmt.Errorf("tenant %s: lease: %w", l.entry.tenant.ID, ErrReleased)
+	}
+	c := &l.first
+	if !l.taken.CompareAndSwap(false, true) {
+		c = new(Conn)
+	}
+	if err := l.entry.lend(ctx, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// lend fills c with a connection that is the tenant's beyond doubt.
+func (e *entry) lend(ctx context.Context, c *Conn) error {
+	if e.keeper.obs == nil {
+		_, err := e.acquire(ctx, c)
+		return err
+	}
+	began := time.Now()
+	start, err := e.acquire(ctx, c)
+	e.keeper.obs.Acquired(e.tenant.ID, e.tenant.Cluster, start, time.Since(began), err)
+	return err
+}
+
+func (e *entry) acquire(ctx context.Context, c *Conn) (start string, err error) {
+	if err := e.gate.enter(ctx, e.queue, e.keeper.cfg.QueueTimeout); err != nil {
+		return StartWarm, fmt.Errorf("tenant %s: %w", e.tenant.ID, err)
+	}
+	start, err = e.acquireInside(ctx, c)
+	if err != nil {
+		e.gate.leave()
+	}
+	return start, err
+}
+
+// acquireInside takes connections until one is as it should be; each that is
+// not is destroyed, and the last try is a new one.
+func (e *entry) acquireInside(ctx context.Context, c *Conn) (start string, err error) {
+	for range e.gate.max + 2 {
+		if e.cut.Load() {
+			return StartWarm, fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
+		}
+		pc, perr := e.pool.Acquire(ctx)
+		if perr != nil {
+			if err = e.acquireError(ctx, perr); e.startsPlain(perr) {
+				continue // once more, without the parameters that were refused
+			}
+			return StartDial, err
+		}
+		s := sessionOf(pc.Conn())
+		start = StartWarm
+		if s.lent == 0 {
+			start = StartDial
+		}
+		s.lent++
+		if err = s.ready(ctx); err == nil {
+			c.hold(pc, s)
+			return start, nil
+		}
+		s.refuse(err)
+		pc.Release()
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return start, e.acquireError(ctx, err)
+}
+
+// Exec runs sql; see pgxpool.Pool.Exec.
+func (l *Lease) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	c, err := l.Acquire(ctx)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	defer c.Release()
+	return c.Exec(ctx, sql, args...)
+}
+
+// Query runs sql; the rows must be closed, which gives the connection back.
+func (l *Lease) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	c, err := l.Acquire(ctx)
+	if err != nil {
+		return failedRows{err}, err
+	}
+	rows, err := c.Query(ctx, sql, args...)
+	if err != nil {
+		c.Release()
+		return failedRows{err}, err
+	}
+	return &leasedRows{Rows: rows, conn: c}, nil
+}
+
+// QueryRow runs sql; Scan must be called, which gives the connection back.
+func (l *Lease) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	c, err := l.Acquire(ctx)
+	if err != nil {
+		return failedRow{err}
+	}
+	return leasedRow{row: c.QueryRow(ctx, sql, args...), conn: c}
+}
+
+// Begin starts a transaction; Commit or Rollback must be called, which gives
+// the connection back.
+func (l *Lease) Begin(ctx context.Context) (pgx.Tx, error) { return l.BeginTx(ctx, pgx.TxOptions{}) }
+
+// BeginTx is Begin with options.
+func (l *Lease) BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error) {
+	c, err := l.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := c.BeginTx(ctx, options)
+	if err != nil {
+		c.Release()
+		return nil, err
+	}
+	return &leasedTx{Tx: tx, conn: c}, nil
+}
+
+// InTx runs fn in a transaction that is committed when fn returns nil and
+// rolled back when it returns an error or panics.
+func (l *Lease) InTx(ctx context.Context, options pgx.TxOptions, fn func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, l, options, fn)
+}
+
+// SendBatch sends b; the results must be closed, which gives the connection
+// back, unless the batch began a transaction: then its end does.
+func (l *Lease) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	c, err := l.Acquire(ctx)
+	if err != nil {
+		return pgx.FailedBatchResults(b, err)
+	}
+	results := &leasedBatch{BatchResults: c.SendBatch(ctx, b), conn: c}
+	if tx := results.BatchResults.Tx(); tx != nil {
+		results.tx = &leasedTx{Tx: tx, conn: c}
+	}
+	return results
+}
+
+// CopyFrom copies rows into a table; see pgxpool.Pool.CopyFrom.
+func (l *Lease) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	c, err := l.Acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Release()
+	return c.CopyFrom(ctx, table, columns, rows)
+}

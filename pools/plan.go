@@ -1,0 +1,216 @@
+package pools
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// canary is a statement that every session prepares when it is pinned. Only
+// DISCARD and DEALLOCATE take it away, and with it the statements that the
+// driver believes in.
+const canary = "poolkeeper_canary"
+
+// setting is one run-time parameter of a session.
+type setting struct{ name, value, sql string }
+
+// plan is what each connection of one pool must look like, and the SQL that
+// makes it so. It is computed once per pool and never changed.
+type plan struct {
+	user, database string
+	path           []string // what current_schemas(false) must give; nil: not looked at
+	pathJSON       string
+	rowSetting     string // the setting that names the tenant to row policies, or ""
+	rowValue       string
+	trusted        bool  // a reported search path is proof enough
+	ownLogin       bool  // no other record uses the login
+	wall           error // why the record alone rules a wall out, or nil
+
+	settings []setting
+	pin      string // sent once, after connect
+	reset    string // sent at every release that is not free
+}
+
+// newPlan computes the plan of a tenant whose pool connects by target.
+func newPlan(cfg Config, t *registry.Tenant, target *pgxpool.Config) (*plan, error) {
+	p := &plan{
+		user: target.ConnConfig.User, database: target.ConnConfig.Database,
+		ownLogin: !t.SharedLogin, wall: wallByRecord(t),
+		trusted: cfg.SQL == Trusted && t.Isolation != registry.IsolationRow,
+	}
+	switch t.Isolation {
+	case registry.IsolationSchema, registry.IsolationRow:
+		if t.Schema == "" {
+			return nil, fmt.Errorf("%w: tenant %s: isolation %s needs a schema", ErrRecord, t.ID, t.Isolation)
+		}
+	case registry.IsolationDatabase:
+	default:
+		return nil, fmt.Errorf("%w: tenant %s: isolation %q is none of schema, database, row", ErrRecord, t.ID, t.Isolation)
+	}
+	if t.Isolation == registry.IsolationRow {
+		p.rowSetting, p.rowValue = cfg.RowSetting, t.ID.String()
+	}
+	if err := p.pinPath(cfg, t); err != nil {
+		return nil, err
+	}
+	p.pinSettings(cfg, t)
+	p.compile()
+	return p, nil
+}
+
+// pinPath fixes the search path: the tenant's schema, then the configured
+// tail. A database of its own without a schema keeps the server's default.
+func (p *plan) pinPath(cfg Config, t *registry.Tenant) error {
+	if t.Schema == "" {
+		return nil
+	}
+	p.path = []string{t.Schema}
+	for _, schema := range cfg.SearchPathTail {
+		if !slices.Contains(p.path, schema) {
+			p.path = append(p.path, schema)
+		}
+	}
+	quoted := make([]string, len(p.path))
+	for i, schema := range p.path {
+		if schema == "" || len(schema) > 63 || strings.ContainsRune(schema, 0) {
+			return fmt.Errorf("%w: tenant %s: %q cannot name a schema", ErrRecord, t.ID, schema)
+		}
+		quoted[i] = pgx.Identifier{schema}.Sanitize()
+	}
+	list := strings.Join(quoted, ", ")
+	p.settings = append(p.settings, setting{name: "search_path", value: list, sql: list})
+	text, err := json.Marshal(p.path)
+	p.pathJSON = string(text)
+	return err
+}
+
+func (p *plan) pinSettings(cfg Config, t *registry.Tenant) {
+	p.pinTimeout("statement_timeout", t.Limits.StatementTimeout, cfg.StatementTimeout)
+	p.pinTimeout("idle_in_transaction_session_timeout", t.Limits.IdleInTransactionTimeout, cfg.IdleInTransactionTimeout)
+	if p.rowSetting != "" {
+		// An id holds letters, digits and hyphens only: no quote can be in it.
+		p.settings = append(p.settings, setting{name: p.rowSetting, value: p.rowValue, sql: "'" + p.rowValue + "'"})
+	}
+}
+
+func (p *plan) pinTimeout(name string, own, shared time.Duration) {
+	if own == 0 {
+		own = shared
+	}
+	if own > 0 {
+		ms := strconv.FormatInt(max(1, own.Milliseconds()), 10)
+		p.settings = append(p.settings, setting{name: name, value: ms, sql: ms})
+	}
+}
+
+// startup returns the run-time parameters of the start-up message, to which
+// RESET ALL and DISCARD ALL return. A login of the tenant's own carries the
+// pins. A shared one carries nothing of the tenant's, and an empty search
+// path: a session that resets itself finds no table rather than another's.
+func (p *plan) startup() map[string]string {
+	params := map[string]string{}
+	if !p.ownLogin {
+		params["search_path"] = `""`
+		return params
+	}
+	for _, s := range p.settings {
+		params[s.name] = s.value
+	}
+	return params
+}
+
+// Every name below is qualified, or is one that pg_catalog answers first:
+// what a tenant defined in its own schema has no say in these statements.
+const (
+	identity = `pg_catalog.array_to_json(pg_catalog.current_schemas(false))::pg_catalog.text, session_user::pg_catalog.text, ` +
+		`current_user::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text`
+	powers = `SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls, ` +
+		`EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) r.oid) ` +
+		`FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) session_user`
+	clean = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
+		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; `
+	prepared = `EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql AND name OPERATOR(pg_catalog.<>) '` + canary + `')`
+)
+
+// compile writes the SQL of the pin and of the reset.
+func (p *plan) compile() {
+	var set strings.Builder
+	for _, s := range p.settings {
+		fmt.Fprintf(&set, "SET %s TO %s; ", s.name, s.sql)
+	}
+	row := "''"
+	if p.rowSetting != "" {
+		row = "pg_catalog.current_setting('" + p.rowSetting + "', true)"
+	}
+	check := "SELECT " + identity + ", " + row + ", "
+	p.pin = set.String() + "PREPARE " + canary + " AS SELECT 1; " + powers + "; " + check + "false"
+	p.reset = clean + set.String() + "EXECUTE " + canary + "; " + check + prepared
+}
+
+// Columns of the check's one row.
+const (
+	colPath = iota
+	colSessionUser
+	colUser
+	colDatabase
+	colRow
+	colPrepared
+	checkColumns
+)
+
+// drift compares the check's row with the plan: "" when they agree, else
+// what is different.
+func (p *plan) drift(row [checkColumns]string) string {
+	switch {
+	case p.path != nil && row[colPath] != p.pathJSON && !samePath(row[colPath], p.path):
+		return "search_path"
+	case row[colSessionUser] != p.user || row[colUser] != p.user:
+		return "role"
+	case row[colDatabase] != p.database:
+		return "database"
+	case row[colRow] != p.rowValue:
+		return "setting"
+	case row[colPrepared] == "t":
+		return "statements"
+	default:
+		return ""
+	}
+}
+
+// samePath compares by value where the two sides write JSON differently.
+func samePath(text string, path []string) bool {
+	var got []string
+	return json.Unmarshal([]byte(text), &got) == nil && slices.Equal(got, path)
+}
+
+// wallByRecord says why the record alone rules a wall out.
+func wallByRecord(t *registry.Tenant) error {
+	switch {
+	case t.Isolation == registry.IsolationRow:
+		return fmt.Errorf("%w: row isolation rests on a setting that SQL can change; give the tenant a schema or a database of its own", ErrNotWalled)
+	case t.SharedLogin:
+		return fmt.Errorf("%w: its login is used by others of the cluster; give the tenant a login of its own", ErrNotWalled)
+	default:
+		return nil
+	}
+}
+
+// wallByPowers says why the login's powers rule a wall out.
+func wallByPowers(attributes, member string) error {
+	switch {
+	case attributes != "f":
+		return fmt.Errorf("%w: its login has SUPERUSER, CREATEROLE, CREATEDB, REPLICATION or BYPASSRLS; take them away", ErrNotWalled)
+	case member != "f":
+		return fmt.Errorf("%w: its login is a member of other roles; revoke the memberships", ErrNotWalled)
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,43 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Refusals of a request; match them with errors.Is. Besides these, a request
+// is refused with registry.ErrUnknown and registry.ErrInactive. A client
+// cannot tell any of them from the others.
+var (
+	// ErrNoTenant is returned when no listed resolver finds a tenant.
+	ErrNoTenant = errors.New("router: no tenant named")
+	// ErrRefused is matched by every refusal below.
+	ErrRefused = errors.New("router: tenant refused")
+	// ErrMalformed is returned when a place where a tenant belongs holds
+	// something that cannot be one.
+	ErrMalformed = fmt.Errorf("%w: malformed name", ErrRefused)
+	// ErrReserved is returned when the request names nothing but a host that
+	// is no tenant's: a reserved label or an IP address.
+	ErrReserved = fmt.Errorf("%w: reserved host", ErrRefused)
+	// ErrConflict is returned when two resolvers find different tenants.
+	ErrConflict = fmt.Errorf("%w: resolvers disagree", ErrRefused)
+	// ErrUntrusted is returned when a tenant is found, but by no resolver
+	// that suffices without a credential.
+	ErrUntrusted = fmt.Errorf("%w: not vouched for", ErrRefused)
+)
+
+// Other errors.
+var (
+	// ErrNoVisit is returned by [From] and [Lease] when the context is not
+	// that of a request that came through the middleware.
+	ErrNoVisit = errors.New("router: no visit in the context; is the middleware mounted, and is it the request's own context?")
+	// ErrVisitClosed is returned by [Visit.Lease] after [Visit.Close], which
+	// for a handler means after it returned.
+	ErrVisitClosed = errors.New("router: visit is closed")
+	// ErrResultTooLarge is for handlers that cap what they answer: [ProblemOf]
+	// gives it 507. (The counterpart for requests is *http.MaxBytesError.)
+	ErrResultTooLarge = errors.New("router: result is too large")
+)
+
+// errAborted is what those get who wait for a Lease call that panics.
+var errAborted = errors.New("router: leasing did not come to an end")

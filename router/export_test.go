@@ -1,0 +1,21 @@
+package router
+
+import "github.com/poolkeeper/poolkeeper/pools"
+
+// The tests' only door. A lease is a concrete type, which a test without a
+// keeper cannot watch being released; it has the router call fn instead.
+
+// OnRelease replaces what the router does to give a lease back.
+func (r *Router) OnRelease(fn func(*pools.Lease)) { r.release = fn }
+
+// Rows names the rows of the table of problems, in their order.
+func Rows() []string {
+	var names []string
+	for _, r := range table {
+		names = append(names, r.what)
+	}
+	return names
+}
+
+// RowOf names the row that an error meets.
+func RowOf(err error) string { return rowOf(err).what }

@@ -1,0 +1,316 @@
+package router_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/router"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func pg(code string) *pgconn.PgError {
+	return &pgconn.PgError{Severity: "ERROR", Code: code, Message: "server says " + code}
+}
+
+func down(left time.Duration, err error) error {
+	return &pools.DatabaseError{Tenant: registry.MustParseID("acme"), RetryAfter: left, Err: err}
+}
+
+func lookup(t *testing.T, q request) error {
+	t.Helper()
+	_, err := newRouter(t, production("host", "path", "neon", "header"), &lender{}, nil).Route(q.build(t))
+	return err
+}
+
+// A sample is an error and what is said of it.
+type sample struct {
+	what string
+	err  error
+}
+
+func samples(t *testing.T) []sample {
+	t.Helper()
+	constraint := pg("23505")
+	constraint.Detail, constraint.Hint = "Key (id)=(1) already exists.", "choose another"
+	constraint.SchemaName, constraint.TableName, constraint.ConstraintName = "acme", "items", "items_pkey"
+	position := pg("42601")
+	position.Position = 8
+	fatal := pg("08P01")
+	fatal.Severity = "FATAL"
+	return []sample{
+		{"no tenant named", lookup(t, request{})},
+		{"unknown by header", lookup(t, request{remote: fromProxy, header: header(tenantID, "nobody")})},
+		{"unknown by path", lookup(t, request{path: "/t/nobody"})},
+		{"unknown by host", lookup(t, request{host: "nobody.example.com"})},
+		{"inactive by path", lookup(t, request{path: "/t/hooli"})},
+		{"malformed by header", lookup(t, request{header: header(tenantID, "a_b")})},
+		{"conflict", lookup(t, request{remote: fromProxy, header: header(tenantID, "acme", neon, neonOf("globex.gw"))})},
+		{"untrusted", lookup(t, request{header: header(tenantID, "acme")})},
+		{"bare registry.ErrUnknown", registry.ErrUnknown},
+		{"bare registry.ErrInactive", registry.ErrInactive},
+		{"bare registry.ErrInvalidID", registry.ErrInvalidID},
+		{"not walled", fmt.Errorf("%w: give it a login of its own", pools.ErrNotWalled)},
+		{"tenant's queue full", pools.ErrTenantQueue},
+		{"tenant's connections busy", pools.ErrTenantTimeout},
+		{"pool limit", pools.ErrPoolLimit},
+		{"keeper closed", pools.ErrClosed},
+		{"lease drained", pools.ErrDrained},
+		{"53300", pg("53300")},
+		{"53300 while connecting", down(2500*time.Millisecond, pg("53300"))},
+		{"database down", down(4200*time.Millisecond, errors.New("dial tcp 10.9.8.7:5432: connection refused"))},
+		{"database down, no back-off", down(0, io.EOF)},
+		{"database down by a time limit of its own", down(40*time.Millisecond, context.DeadlineExceeded)},
+		{"login refused while connecting", down(time.Second, pg("28P01"))},
+		{"bare pools.ErrDatabase", pools.ErrDatabase},
+		{"records unavailable", fmt.Errorf("%w: %w", registry.ErrUnavailable, context.DeadlineExceeded)},
+		{"canceled", context.Canceled},
+		{"canceled, and the statement with it", errors.Join(pg("57014"), context.Canceled)},
+		{"57014", pg("57014")},
+		{"57014 and the deadline", errors.Join(context.DeadlineExceeded, pg("57014"))},
+		{"deadline", fmt.Errorf("timeout: %w", context.DeadlineExceeded)},
+		{"57P01", pg("57P01")},
+		{"57P03", pg("57P03")},
+		{"08006", pg("08006")},
+		{"28P01", pg("28P01")},
+		{"08P01 that ends the session", fatal},
+		{"08P01, a wrong number of parameters", pg("08P01")},
+		{"42601", position},
+		{"42501", pg("42501")},
+		{"23505", constraint},
+		{"body too large", &http.MaxBytesError{Limit: 10}},
+		{"result too large", router.ErrResultTooLarge},
+		{"connection lost", fmt.Errorf("receive: %w", io.ErrUnexpectedEOF)},
+		{"record that cannot be opened", pools.ErrRecord},
+		{"lease released", pools.ErrReleased},
+		{"visit closed", router.ErrVisitClosed},
+		{"no visit", router.ErrNoVisit},
+		{"anything else", errors.New("postgres://u:hunter2@10.9.8.7/x is broken")},
+		{"nil", nil},
+	}
+}
+
+// The whole table, as a reader of the documentation wants it; after a change
+// that is meant, run the test with -update and read the difference.
+func TestTheTableOfProblemsIsWhatTheGoldenFileSays(t *testing.T) {
+	t.Parallel()
+	var got bytes.Buffer
+	for _, s := range samples(t) {
+		fmt.Fprintf(&got, "## %s\nrow: %s\n%s\n", s.what, router.RowOf(s.err), written(t, router.ProblemOf(s.err)))
+	}
+	golden := filepath.Join("testdata", "problems.golden")
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("differs from %s; go test -run %s -update ./router, and look at the difference\n%s", golden, t.Name(), got.String())
+	}
+}
+
+// written is what a client gets, in order and without what is always the same.
+func written(t *testing.T, p router.Problem) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	w.Header().Set("X-Request-Id", "REQUEST")
+	router.WriteProblem(w, request{}.build(t), p)
+	var text strings.Builder
+	fmt.Fprintln(&text, w.Code)
+	for _, name := range []string{"Retry-After", "WWW-Authenticate"} {
+		if value := w.Header().Get(name); value != "" {
+			fmt.Fprintf(&text, "%s: %s\n", name, value)
+		}
+	}
+	if !json.Valid(w.Body.Bytes()) {
+		t.Errorf("not JSON: %s", w.Body)
+	}
+	return text.String() + w.Body.String()
+}
+
+func TestEveryRowOfTheTableHasASample(t *testing.T) {
+	t.Parallel()
+	var met []string
+	for _, s := range samples(t) {
+		met = append(met, router.RowOf(s.err))
+	}
+	for _, row := range router.Rows() {
+		if !slices.Contains(met, row) {
+			t.Errorf("no sample meets the row %q", row)
+		}
+	}
+}
+
+func TestAnErrorThatIsWrappedMeetsTheSameRow(t *testing.T) {
+	t.Parallel()
+	for _, s := range samples(t) {
+		if s.err == nil {
+			continue
+		}
+		want, got := router.ProblemOf(s.err), router.ProblemOf(fmt.Errorf("handler: %w", s.err))
+		if s.what == "not walled" {
+			got.Detail = want.Detail // it shows the error's own text
+		}
+		if got != want {
+			t.Errorf("%s: %+v, wrapped %+v", s.what, want, got)
+		}
+	}
+}
+
+func TestNoProblemShowsWhatIsInside(t *testing.T) {
+	t.Parallel()
+	for _, s := range samples(t) {
+		text := written(t, router.ProblemOf(s.err))
+		for _, inside := range []string{"hunter2", "10.9.8.7", "secret", "28P01 ", "server says 28P01", "server says 57P01", "acme\"", "nobody"} {
+			if strings.Contains(text, inside) && s.what != "23505" {
+				t.Errorf("%s shows %q:\n%s", s.what, inside, text)
+			}
+		}
+	}
+}
+
+func TestExhaustionIsNeverCalledAnOutageAndTheReverse(t *testing.T) {
+	t.Parallel()
+	for _, s := range samples(t) {
+		p := router.ProblemOf(s.err)
+		outage := strings.Contains(p.Title, "unavailable")
+		exhausted := strings.Contains(p.Title, "room") || strings.Contains(p.Title, "limit")
+		if outage && exhausted {
+			t.Errorf("%s: %q", s.what, p.Title)
+		}
+		for _, limit := range []error{pools.ErrPoolLimit, pools.ErrTenantQueue, pools.ErrTenantTimeout, pools.ErrClosed} {
+			if errors.Is(s.err, limit) && !exhausted {
+				t.Errorf("%s is called %q", s.what, p.Title)
+			}
+		}
+		if errors.Is(s.err, pools.ErrDatabase) && router.RowOf(s.err) == "tenant's database down" && !outage {
+			t.Errorf("%s is called %q", s.what, p.Title)
+		}
+	}
+}
+
+func TestAViolatedConstraintIsAConflictForREST(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]int{
+		"23505": http.StatusConflict,
+		"23503": http.StatusConflict,
+		"23514": http.StatusConflict,
+		"42601": http.StatusBadRequest,
+		"22P02": http.StatusBadRequest,
+		"57014": http.StatusGatewayTimeout,
+		"57P01": http.StatusServiceUnavailable,
+	} {
+		before := router.ProblemOf(pg(code))
+		after := before.REST()
+		if after.Status != want {
+			t.Errorf("%s gives %d, want %d", code, after.Status, want)
+		}
+		if after.Status = before.Status; after != before {
+			t.Errorf("%s: more than the status changed: %+v, %+v", code, before, after)
+		}
+	}
+	if p := (router.Problem{Status: http.StatusBadRequest}).REST(); p.Status != http.StatusBadRequest {
+		t.Errorf("a problem without PostgreSQL's report became %d", p.Status)
+	}
+}
+
+func TestRetryAfterIsWholeSecondsRoundedUp(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		-time.Second:            "",
+		0:                       "",
+		time.Nanosecond:         "1",
+		time.Second:             "1",
+		1001 * time.Millisecond: "2",
+		time.Minute:             "60",
+		90 * time.Minute:        "5400",
+	} {
+		w := httptest.NewRecorder()
+		router.WriteProblem(w, request{}.build(t), router.Problem{Status: http.StatusServiceUnavailable, RetryAfter: d})
+		if got := w.Header().Get("Retry-After"); got != want {
+			t.Errorf("%v gives %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestEveryRefusalForNowSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	for _, s := range samples(t) {
+		p := router.ProblemOf(s.err)
+		transient := p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
+		if transient != (p.RetryAfter > 0) {
+			t.Errorf("%s: status %d with Retry-After %v", s.what, p.Status, p.RetryAfter)
+		}
+	}
+}
+
+func TestEveryProblemHasAllThatAClientNeeds(t *testing.T) {
+	t.Parallel()
+	for _, s := range samples(t) {
+		p := router.ProblemOf(s.err)
+		if p.Status < 400 || p.Code == "" || p.Title == "" {
+			t.Errorf("%s: %+v", s.what, p)
+		}
+		w := httptest.NewRecorder()
+		router.WriteProblem(w, request{}.build(t), p)
+		if h := w.Header(); h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "application/problem+json" ||
+			(h.Get("WWW-Authenticate") != "") != (w.Code == http.StatusUnauthorized) {
+			t.Errorf("%s: %v", s.what, h)
+		}
+	}
+}
+
+func TestAProblemReplacesWhatAHandlerSetForAnotherBody(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Expires"} {
+		w.Header().Set(name, "1")
+	}
+	w.Header().Set("Content-Type", "text/csv")
+	w.Header().Set("X-Kept", "1")
+	router.WriteProblem(w, request{}.build(t), router.ProblemOf(pools.ErrPoolLimit))
+	if got := len(w.Header()); got != 5 || w.Header().Get("X-Kept") != "1" {
+		t.Errorf("left with %v", w.Header())
+	}
+}
+
+func TestAHEADRequestGetsNoBody(t *testing.T) {
+	t.Parallel()
+	req := request{}.build(t)
+	req.Method = http.MethodHead
+	w := httptest.NewRecorder()
+	router.WriteProblem(w, req, router.ProblemOf(pools.ErrPoolLimit))
+	if w.Code != http.StatusServiceUnavailable || w.Body.Len() != 0 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+func TestTheZeroProblemIsAnInternalError(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	router.WriteProblem(w, request{}.build(t), router.Problem{})
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), `"internal"`) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}

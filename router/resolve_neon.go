@@ -1,0 +1,72 @@
+package router
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// neonHeader holds a connection string, and with it a credential.
+const neonHeader = "Neon-Connection-String"
+
+// neonResolver finds the tenant in the first label of the host of the
+// connection string that clients of Neon's protocol send.
+type neonResolver struct{ reserved labels }
+
+// resolve refuses an address: it has no label.
+func (n neonResolver) resolve(req *http.Request) (registry.ID, error) {
+	values := req.Header[neonHeader]
+	if len(values) == 0 {
+		return registry.ID{}, nil
+	}
+	if len(values) > 1 {
+		return registry.ID{}, ErrMalformed
+	}
+	host, ok := neonHost(values[0])
+	if !ok {
+		return registry.ID{}, ErrMalformed
+	}
+	name, err := hostname(host)
+	if err != nil {
+		return registry.ID{}, ErrMalformed
+	}
+	label, _, _ := strings.Cut(name, ".")
+	return n.reserved.id(label)
+}
+
+// neonHost returns the host, with its port, of a connection string such as
+// postgresql://user:password@host:5432/database?sslmode=require. User, host
+// and database must be there.
+//
+// It follows the WHATWG URL standard, which the clients' own parsers follow,
+// where net/url is stricter: a password may hold bytes that url.Parse refuses.
+// (And the errors of url.Parse repeat what they could not parse.)
+func neonHost(text string) (host string, ok bool) {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found || !strings.EqualFold(scheme, "postgresql") && !strings.EqualFold(scheme, "postgres") {
+		return "", false
+	}
+	if strings.ContainsFunc(rest, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return "", false
+	}
+	// A backslash ends the authority too, and so the search for a database in
+	// vain: some parsers take it for a slash.
+	end := strings.IndexAny(rest, `/?#\`)
+	if end < 0 {
+		return "", false
+	}
+	authority, after := rest[:end], rest[end:]
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 || !hasUser(authority[:at]) || !hasDatabase(after) {
+		return "", false
+	}
+	return authority[at+1:], true
+}
+
+func hasUser(userinfo string) bool { return userinfo != "" && userinfo[0] != ':' }
+
+// hasDatabase expects what follows the authority: "/database?parameters".
+func hasDatabase(after string) bool {
+	return len(after) > 1 && after[0] == '/' && after[1] != '?' && after[1] != '#'
+}

@@ -1,0 +1,146 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// Visit is one request's tenant. Its lease is taken when it is first asked
+// for and given back by Close. Safe for concurrent use.
+type Visit struct {
+	// Set by Route, never changed.
+	router *Router
+	tenant *registry.Tenant
+	by     string
+	place  bool
+
+	// mu guards what follows. It is never held while leasing or releasing.
+	mu      sync.Mutex
+	lease   *pools.Lease
+	closed  bool
+	leasing bool     // a Lease call is at the keeper
+	attempt *attempt // of those who wait for that call; nil while nobody does
+}
+
+// An attempt is a call to the keeper that others wait for.
+type attempt struct {
+	done chan struct{}
+	// err is written before done closes and never after. It is nil when the
+	// call gave a lease, and also when it failed by its caller's own context,
+	// which is no reason for the others to fail: they try again.
+	err error
+}
+
+// Tenant returns the record as it was when the request came. It is shared and
+// must not be changed.
+func (v *Visit) Tenant() *registry.Tenant { return v.tenant }
+
+// Lease returns the lease on the tenant's pool. The first call takes it, later
+// and concurrent ones get the same. A call that failed may be repeated. Do not
+// release the lease: Close does.
+//
+// Errors: [ErrVisitClosed] after Close, those of pools.Keeper.Lease, or the
+// context's.
+func (v *Visit) Lease(ctx context.Context) (*pools.Lease, error) {
+	for {
+		lease, a, err := v.enter()
+		switch {
+		case lease != nil || err != nil:
+			return lease, err
+		case a == nil:
+			return v.take(ctx)
+		}
+		select {
+		case <-a.done:
+			if a.err != nil {
+				return nil, a.err
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("router: tenant %s: waiting for the lease: %w", v.tenant.ID, ctx.Err())
+		}
+	}
+}
+
+// enter returns the lease, or the attempt to wait for, or an error. When it
+// returns nothing, the caller is the one who leases.
+func (v *Visit) enter() (*pools.Lease, *attempt, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.closed:
+		return nil, nil, ErrVisitClosed
+	case v.lease != nil:
+		return v.lease, nil, nil
+	case !v.leasing:
+		v.leasing = true
+		return nil, nil, nil
+	case v.attempt == nil:
+		v.attempt = &attempt{done: make(chan struct{})}
+	}
+	return nil, v.attempt, nil
+}
+
+// take asks the keeper. Whatever happens there, a panic too, leave is called.
+func (v *Visit) take(ctx context.Context) (lease *pools.Lease, err error) {
+	err = errAborted
+	defer func() { lease, err = v.leave(ctx, lease, err) }()
+	lease, err = v.router.pools.Lease(ctx, v.tenant.ID)
+	return lease, err
+}
+
+// leave publishes what the keeper answered. A lease that comes after Close is
+// given back at once.
+func (v *Visit) leave(ctx context.Context, lease *pools.Lease, err error) (*pools.Lease, error) {
+	err = v.leaseError(err)
+	v.mu.Lock()
+	late := v.closed && err == nil
+	if err == nil && !late {
+		v.lease = lease
+	}
+	waiting := v.attempt
+	v.leasing, v.attempt = false, nil
+	v.mu.Unlock()
+
+	if waiting != nil {
+		if ctx.Err() == nil {
+			waiting.err = err
+		}
+		close(waiting.done)
+	}
+	switch {
+	case late:
+		v.router.release(lease)
+		return nil, ErrVisitClosed
+	case err != nil:
+		return nil, err
+	default:
+		return lease, nil
+	}
+}
+
+// leaseError has a tenant that was removed or suspended since Route look like
+// one that never was. The rest names the tenant already.
+func (v *Visit) leaseError(err error) error {
+	if errors.Is(err, registry.ErrUnknown) || errors.Is(err, registry.ErrInactive) {
+		return &refusal{by: v.by, id: v.tenant.ID, place: v.place, err: err}
+	}
+	return err
+}
+
+// Close gives the lease back, if one was taken. A Lease call that is under way
+// gives its lease back by itself. Close does not wait, and calling it again
+// does nothing.
+func (v *Visit) Close() {
+	v.mu.Lock()
+	lease := v.lease
+	v.lease, v.closed = nil, true
+	v.mu.Unlock()
+	if lease != nil {
+		v.router.release(lease)
+	}
+}
