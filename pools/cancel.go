@@ -31,9 +31,8 @@ func (c *canceller) HandleCancel(context.Context) {
 	deadline := time.Now().Add(c.timeout)
 	_ = c.session.pg.Conn().SetDeadline(deadline) // a closed socket needs none
 	c.sent = make(chan struct{})
-	go func() {
+	go func() { //nolint:contextcheck,gosec // the statement's context has ended; the request needs its own
 		defer close(c.sent)
-		// The statement's context has ended; the request needs its own.
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
 		if c.session.pg.CancelRequest(ctx) != nil {

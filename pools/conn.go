@@ -106,8 +106,7 @@ func (c *Conn) Ping(ctx context.Context) error { return c.conn.Ping(ctx) }
 // refuse destroys a session that was not ready to be lent.
 func (s *session) refuse(err error) {
 	why := "lost"
-	var drift *driftError
-	if errors.As(err, &drift) {
+	if drift, ok := errors.AsType[*driftError](err); ok {
 		why = "drift"
 		t := s.entry.tenant
 		s.entry.keeper.observed(func(o Observer) { o.ConnChanged(t.ID, t.Cluster, EventDrift, drift.kind) })

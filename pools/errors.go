@@ -74,16 +74,16 @@ var errBackedOff = errors.New("pools: backing off after a failure")
 // connection broke under it: the server went away, an administrator ended the
 // session, or the network failed. The statement may or may not have happened.
 func ConnLost(err error) bool {
-	if pg := new(pgconn.PgError); errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// Class 57, PostgreSQL's "Appendix A": 57P01 to 57P05 end the session.
 		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") && pg.Severity == "FATAL"
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return false
 	}
-	var op net.Error
+	_, network := errors.AsType[net.Error](err)
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.As(err, &op) || pgconn.SafeToRetry(err)
+		network || pgconn.SafeToRetry(err)
 }
 
 // acquireError turns what pgxpool's Acquire returned into what a caller may

@@ -102,7 +102,7 @@ func names(n int) []string {
 // end closes the keeper, which must leave nothing.
 func (w *world) end(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
 	if err := w.Close(ctx); err != nil {
 		t.Errorf("close: %v", err)

@@ -368,3 +368,27 @@ func TestCloseEndsACreationThatHangs(t *testing.T) {
 		}
 	})
 }
+
+func TestAPoolThatIsBornAfterCloseBeganIsNotLent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, nil)
+		hold := make(chan struct{})
+		w.records.hold = hold
+		refused := make(chan error, 1)
+		go func() {
+			_, err := w.Lease(t.Context(), id("t01"))
+			refused <- err
+		}()
+		synctest.Wait()
+		closed := make(chan struct{})
+		go func() {
+			w.end(t)
+			close(closed)
+		}()
+		synctest.Wait()
+		close(hold)
+		mustBe(t, <-refused, pools.ErrClosed)
+		<-closed
+	})
+}

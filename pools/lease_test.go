@@ -90,6 +90,10 @@ func TestFiveHundredFirstRequestsOpenOnePool(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait()
+		if s := w.Stats()[0]; s.Leases != 0 {
+			t.Errorf("%d leases are left", s.Leases)
+		}
 		if n := w.seen.count("pool published"); n != 1 || w.records.lookups != 1 {
 			t.Errorf("%d pools opened with %d lookups, want 1 and 1", n, w.records.lookups)
 		}

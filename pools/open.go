@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"strings"
@@ -106,9 +107,7 @@ func (e *entry) configure(cfg *pgxpool.Config) {
 		c.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	}
 	c.Tracer = &tracer{entry: e}
-	for name, value := range e.plan.startup() {
-		c.RuntimeParams[name] = value
-	}
+	maps.Copy(c.RuntimeParams, e.plan.startup())
 	dial := c.DialFunc
 	if k.cfg.Dial != nil {
 		dial = k.cfg.Dial
@@ -181,7 +180,7 @@ func (e *entry) connectFailed(err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, ErrDrained) {
 		return // the pool closed, which says nothing about the database
 	}
-	if pg := new(pgconn.PgError); errors.As(err, &pg) && strings.Contains(pg.Message, "startup parameter") {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && strings.Contains(pg.Message, "startup parameter") {
 		if _, known := e.keeper.plainStart.LoadOrStore(e.target, struct{}{}); !known {
 			e.keeper.log.Warn("server refuses start-up parameters: sessions are pinned after connect alone",
 				"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "message", pg.Message)
@@ -194,7 +193,7 @@ func (e *entry) connectFailed(err error) {
 
 // redacted keeps a parse error from repeating the connection string.
 func redacted(err error) error {
-	if parse := new(pgconn.ParseConfigError); errors.As(err, &parse) {
+	if _, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
 		return errors.New("cannot be parsed")
 	}
 	return err

@@ -65,7 +65,7 @@ func (s *session) alive(ctx context.Context) error {
 func (s *session) readReset(ctx context.Context) error {
 	s.pending = false
 	stop := s.readBefore(ctx)
-	row, err := s.receiveReset()
+	row, err := s.receiveReset() //nolint:contextcheck // readBefore bounds it by ctx
 	if !stop() && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

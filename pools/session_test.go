@@ -289,3 +289,68 @@ func TestConnLostTellsABrokenConnectionFromARefusedStatement(t *testing.T) {
 		}
 	}
 }
+
+func TestASessionWhosePinCannotBeRestoredIsDestroyed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
+		defer w.end(t)
+		shared := tenant("t01")
+		shared.Login, shared.SharedLogin = "", true
+		w.records.put(shared)
+		if err := w.run(t, "t01", "select 1"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.server.LosePins(true) // the reset's answer is success, but the path is gone
+		if err := w.run(t, "t01", "select 1"); err != nil {
+			t.Fatal(err)
+		}
+		mustBe(t, w.run(t, "t01", "select 1"), pools.ErrPin)
+		if w.seen.count("drift search_path") != 1 {
+			t.Errorf("observed %v", w.seen.counts)
+		}
+	})
+}
+
+func TestASessionThatWasCancelledIsResetEvenWhereReportsSuffice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 18, func(c *pools.Config) { c.SQL, c.MaxConns = pools.Trusted, 1 })
+		defer w.end(t)
+		w.server.Script("hang", poolstest.Hang)
+		l := w.lease(t, "t01")
+		defer l.Release()
+		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
+			t.Fatal(err)
+		}
+		before := w.server.Count("CLOSE ALL")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := l.Exec(ctx, "hang"); err == nil {
+			t.Error("a statement without an end ended")
+		}
+		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
+			t.Error(err)
+		}
+		if after := w.server.Count("CLOSE ALL"); before != 0 || after != 1 {
+			t.Errorf("%d resets before the cancel, %d after", before, after)
+		}
+	})
+}
+
+func TestADiscardBelowTheDriverIsNoticedWhenSQLIsUntrusted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
+		defer w.end(t)
+		for _, sql := range []string{"DISCARD ALL", "select 1"} {
+			if err := w.run(t, "t01", sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w.server.Startups() != 2 || w.seen.count("drift statements") != 1 {
+			t.Errorf("%d connections, observed %v", w.server.Startups(), w.seen.counts)
+		}
+	})
+}
