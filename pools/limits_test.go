@@ -193,7 +193,7 @@ func TestACallerThatLeavesTheQueueCostsNobodyAPlace(t *testing.T) {
 		defer w.end(t)
 		l := w.lease(t, "t01")
 		defer l.Release()
-		for range 20 {
+		for i := range 20 {
 			c, err := l.Acquire(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -209,6 +209,9 @@ func TestACallerThatLeavesTheQueueCostsNobodyAPlace(t *testing.T) {
 			}()
 			synctest.Wait()
 			go cancel()
+			if i%2 == 0 {
+				synctest.Wait() // else the place is handed over in the same moment
+			}
 			go c.Release()
 			if err := <-left; err != nil && !errors.Is(err, context.Canceled) {
 				t.Error(err)

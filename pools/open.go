@@ -177,8 +177,8 @@ func (e *entry) beforeConnect(_ context.Context, c *pgx.ConnConfig) error {
 // us and the server may not accept start-up parameters (PgBouncer says 08P01
 // "unsupported startup parameter"): from then on the pin alone sets them.
 func (e *entry) connectFailed(err error) {
-	if errors.Is(err, context.Canceled) || errors.Is(err, ErrDrained) {
-		return // the pool closed, which says nothing about the database
+	if errors.Is(err, ErrDrained) {
+		return
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && strings.Contains(pg.Message, "startup parameter") {
 		if _, known := e.keeper.plainStart.LoadOrStore(e.target, struct{}{}); !known {

@@ -52,13 +52,16 @@ func sessionOf(c *pgx.Conn) *session {
 // pinSession is pgxpool's AfterConnect: it makes a new connection the
 // tenant's and checks it, in one round trip. Nothing unchecked gets out.
 func (e *entry) pinSession(ctx context.Context, c *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, e.keeper.cfg.ConnectTimeout)
+	limited, cancel := context.WithTimeout(ctx, e.keeper.cfg.ConnectTimeout)
 	defer cancel()
 	s := sessionOf(c)
 	if s == nil {
 		return fmt.Errorf("%w: the connection has no session", ErrPin)
 	}
-	err := s.pinNow(ctx)
+	err := s.pinNow(limited)
+	if ctx.Err() != nil { // the pool closed, which says nothing about the database
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		e.keeper.backoff.failed(e.target)
 		e.keeper.log.Error("new connection refused: it does not show what was pinned",

@@ -354,3 +354,37 @@ func TestADiscardBelowTheDriverIsNoticedWhenSQLIsUntrusted(t *testing.T) {
 		}
 	})
 }
+
+func TestAPoolThatClosesWhileItConnectsIsNoFailureOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, nil)
+		defer w.end(t)
+		pinning, release := make(chan struct{}), make(chan struct{})
+		w.server.Script(`SET search_path TO "t01"`, func(*poolstest.Session) error {
+			close(pinning)
+			<-release
+			return nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error, 1)
+		go func() {
+			l, err := w.Lease(ctx, id("t01"))
+			if err == nil {
+				_, err = l.Exec(ctx, "select 1")
+				l.Release()
+			}
+			left <- err
+		}()
+		<-pinning
+		cancel() // the caller leaves, the connection goes on being made
+		mustBe(t, <-left, context.Canceled)
+		w.Evict(id("t01"))
+		synctest.Wait()
+		close(release)
+		w.server.Script(`SET search_path TO "t01"`, nil)
+		if err := w.run(t, "t01", "select 1"); err != nil {
+			t.Error(err)
+		}
+	})
+}

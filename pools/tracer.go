@@ -19,8 +19,8 @@ func (t *tracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartD
 }
 
 // TraceConnectEnd implements pgx.ConnectTracer.
-func (t *tracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
-	if data.Err != nil {
+func (t *tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
+	if data.Err != nil && ctx.Err() == nil { // else the pool closed, which says nothing about the database
 		t.entry.connectFailed(data.Err)
 	}
 }

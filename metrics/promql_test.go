@@ -1,0 +1,250 @@
+package metrics_test
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A promql parses the part of PromQL that the dashboards use, and follows the
+// labels through it. What it does not know is an error: a dashboard that
+// needs more of the language teaches it here first.
+//
+//	expr     = term { operator term }
+//	term     = number | "(" expr ")" | function "(" args ")" | selector
+//	         | aggregation [ "by" "(" labels ")" ] "(" args ")"
+//	selector = metric [ "{" matchers "}" ] [ "[" duration "]" ]
+type promql struct {
+	tokens []string
+	series catalogue
+}
+
+// A catalogue holds, for each series name, the values of each label.
+type catalogue map[string]map[string]map[string]bool
+
+// labels is a set of label names; nil is that of a number.
+type labels map[string]bool
+
+var (
+	tokenRE      = regexp.MustCompile(`\s*("(?:[^"\\]|\\.)*"|[A-Za-z_:][A-Za-z0-9_:]*|[0-9.]+(?:e[+-]?[0-9]+)?[smhd]?|\$[a-z_]+|=~|!~|!=|>=|<=|==|[-+*/><=(){}\[\],])`)
+	nameRE       = regexp.MustCompile(`^[A-Za-z_:][A-Za-z0-9_:]*$`)
+	numberRE     = regexp.MustCompile(`^[0-9.]+(e[+-]?[0-9]+)?$`)
+	durationRE   = regexp.MustCompile(`^([0-9]+[smhd]|\$__rate_interval|\$__range|\$__interval)$`)
+	aggregations = []string{"sum", "max", "min", "avg", "count", "topk", "bottomk"}
+	functions    = []string{"rate", "increase", "histogram_quantile", "clamp_min", "abs"}
+	operators    = []string{"+", "-", "*", "/", ">", "<", ">=", "<=", "==", "!=", "or", "and", "unless"}
+)
+
+// parse returns the labels that the query's result has.
+func (c catalogue) parse(query string) (labels, error) {
+	p := &promql{series: c}
+	for rest := strings.TrimSpace(query); rest != ""; {
+		m := tokenRE.FindStringSubmatchIndex(rest)
+		if m == nil || m[0] != 0 {
+			return nil, fmt.Errorf("cannot read %q", rest)
+		}
+		p.tokens = append(p.tokens, rest[m[2]:m[3]])
+		rest = strings.TrimSpace(rest[m[1]:])
+	}
+	result, err := p.expr()
+	if err == nil && len(p.tokens) > 0 {
+		err = fmt.Errorf("%q is left over", p.tokens)
+	}
+	return result, err
+}
+
+func (p *promql) peek() string {
+	if len(p.tokens) == 0 {
+		return ""
+	}
+	return p.tokens[0]
+}
+
+func (p *promql) next() string {
+	token := p.peek()
+	if token != "" {
+		p.tokens = p.tokens[1:]
+	}
+	return token
+}
+
+func (p *promql) want(token string) error {
+	if got := p.next(); got != token {
+		return fmt.Errorf("%q where %q belongs", got, token)
+	}
+	return nil
+}
+
+func (p *promql) expr() (labels, error) {
+	left, err := p.term()
+	for err == nil && slices.Contains(operators, p.peek()) {
+		operator := p.next()
+		var right labels
+		if right, err = p.term(); err != nil {
+			break
+		}
+		if left != nil && right != nil && !maps.Equal(left, right) {
+			return nil, fmt.Errorf("%v %s %v: the sides have different labels", left, operator, right)
+		}
+		if left == nil {
+			left = right
+		}
+	}
+	return left, err
+}
+
+func (p *promql) term() (labels, error) {
+	switch token := p.next(); {
+	case token == "(":
+		inner, err := p.expr()
+		if err != nil {
+			return nil, err
+		}
+		return inner, p.want(")")
+	case numberRE.MatchString(token):
+		return nil, nil
+	case slices.Contains(aggregations, token):
+		return p.aggregation(token)
+	case slices.Contains(functions, token):
+		return p.function(token)
+	case nameRE.MatchString(token):
+		return p.selector(token)
+	default:
+		return nil, fmt.Errorf("%q begins no expression", token)
+	}
+}
+
+func (p *promql) aggregation(name string) (labels, error) {
+	by := labels{}
+	if p.peek() == "by" {
+		p.next()
+		if err := p.want("("); err != nil {
+			return nil, err
+		}
+		for p.peek() != ")" {
+			by[p.next()] = true
+			if p.peek() == "," {
+				p.next()
+			}
+		}
+		p.next()
+	}
+	inner, err := p.args()
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(name, "k") { // topk and bottomk keep the labels
+		return inner, nil
+	}
+	for label := range by {
+		if !inner[label] {
+			return nil, fmt.Errorf("by (%s): there are only %v", label, slices.Sorted(maps.Keys(inner)))
+		}
+	}
+	return by, nil
+}
+
+func (p *promql) function(name string) (labels, error) {
+	inner, err := p.args()
+	if err != nil || name != "histogram_quantile" {
+		return inner, err
+	}
+	if !inner["le"] {
+		return nil, fmt.Errorf("%s without le", name)
+	}
+	result := maps.Clone(inner)
+	delete(result, "le")
+	return result, nil
+}
+
+// args returns the labels of the one argument that has some.
+func (p *promql) args() (labels, error) {
+	if err := p.want("("); err != nil {
+		return nil, err
+	}
+	var result labels
+	for {
+		inner, err := p.expr()
+		if err != nil {
+			return nil, err
+		}
+		if inner != nil {
+			result = inner
+		}
+		if p.peek() != "," {
+			return result, p.want(")")
+		}
+		p.next()
+	}
+}
+
+func (p *promql) selector(name string) (labels, error) {
+	known, ok := p.series[name]
+	if !ok {
+		return nil, fmt.Errorf("no series is called %s", name)
+	}
+	if p.peek() == "{" {
+		if err := p.matchers(name, known); err != nil {
+			return nil, err
+		}
+	}
+	if p.peek() == "[" {
+		p.next()
+		if d := p.next(); !durationRE.MatchString(d) {
+			return nil, fmt.Errorf("%q is no duration", d)
+		}
+		if err := p.want("]"); err != nil {
+			return nil, err
+		}
+	}
+	result := labels{}
+	for label := range known {
+		result[label] = true
+	}
+	return result, nil
+}
+
+func (p *promql) matchers(name string, known map[string]map[string]bool) error {
+	p.next()
+	for p.peek() != "}" {
+		label, operator, value := p.next(), p.next(), p.next()
+		if !slices.Contains([]string{"=", "!=", "=~", "!~"}, operator) || !strings.HasPrefix(value, `"`) {
+			return fmt.Errorf("%s %s %s is no matcher", label, operator, value)
+		}
+		values, ok := known[label]
+		if !ok {
+			return fmt.Errorf("%s has no label %s", name, label)
+		}
+		if err := matches(strings.Trim(value, `"`), operator, values); err != nil {
+			return fmt.Errorf("%s{%s}: %w", name, label, err)
+		}
+		if p.peek() == "," {
+			p.next()
+		}
+	}
+	p.next()
+	return nil
+}
+
+// matches checks that some series has each value that is written out. The
+// value of a variable is the reader's choice.
+func matches(value, operator string, values map[string]bool) error {
+	if strings.HasPrefix(value, "$") {
+		if operator != "=~" && operator != "!~" {
+			return fmt.Errorf("%s may be several values, which needs =~", value)
+		}
+		return nil
+	}
+	alternatives := []string{value}
+	if strings.HasSuffix(operator, "~") {
+		alternatives = strings.Split(value, "|")
+	}
+	for _, one := range alternatives {
+		if !values[one] {
+			return fmt.Errorf("no series has %q, only %v", one, slices.Sorted(maps.Keys(values)))
+		}
+	}
+	return nil
+}
