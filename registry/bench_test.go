@@ -1,0 +1,150 @@
+package registry_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/sourcetest"
+)
+
+func manyTenants(n int) []byte {
+	var b strings.Builder
+	b.WriteString("plans:\n  small: {cluster: main, isolation: schema, limits: {max_conns: 2}}\ntenants:\n")
+	for i := range n {
+		fmt.Fprintf(&b, `  tenant-%d:
+    name: Tenant number %d
+    plan: small
+    login: tenant_%d
+    password: secret-%d
+    limits:
+      queue: 10
+      statement_timeout: 30s
+    labels: {tier: gold, Region: EU}
+`, i, i, i, i)
+	}
+	return []byte(b.String())
+}
+
+// The bound is loose: the race detector and a busy machine must not break it.
+// BenchmarkParse has the figure.
+func TestTenThousandTenantsAreReadQuickly(t *testing.T) {
+	data := manyTenants(10_000)
+	began := time.Now()
+	tenants, err := registry.Parse("f", data, sourcetest.Clusters())
+	must(t, err)
+	if took := time.Since(began); len(tenants) != 10_000 || took > 10*time.Second {
+		t.Errorf("%d tenants took %v", len(tenants), took)
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprintf("tenants=%d", n), func(b *testing.B) {
+			data := manyTenants(n)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := registry.Parse("f", data, sourcetest.Clusters()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// counting observes as metrics will: with an atomic add.
+type counting struct{ n atomic.Int64 }
+
+func (c *counting) Lookup(string) { c.n.Add(1) }
+
+func filled(b *testing.B, n int, obs registry.Observer) (*registry.Registry, []registry.ID) {
+	b.Helper()
+	var tenants []*registry.Tenant
+	var ids []registry.ID
+	for i := range n {
+		t := tenant(fmt.Sprintf("tenant-%d", i))
+		tenants, ids = append(tenants, t), append(ids, t.ID)
+	}
+	cfg := registry.Defaults()
+	cfg.TTL, cfg.NegativeTTL = time.Hour, time.Hour
+	r, err := registry.New(cfg, newStatic(b, tenants...), obs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, id := range ids {
+		if _, err := r.Tenant(b.Context(), id); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return r, ids
+}
+
+func BenchmarkTenantHit(b *testing.B) {
+	for _, n := range []int{1, 1000, 10_000} {
+		b.Run(fmt.Sprintf("tenants=%d", n), func(b *testing.B) {
+			r, ids := filled(b, n, &counting{})
+			ctx := b.Context()
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i += 7 {
+					if _, err := r.Tenant(ctx, ids[i%n]); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkTenantHitSerial(b *testing.B) {
+	r, ids := filled(b, 1000, nil)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i += 7 {
+		if _, err := r.Tenant(ctx, ids[i%1000]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkNegativeHit(b *testing.B) {
+	r, _ := filled(b, 1, nil)
+	ctx, nobody := b.Context(), registry.MustParseID("nobody")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Tenant(ctx, nobody); err == nil {
+			b.Fatal("found")
+		}
+	}
+}
+
+func BenchmarkFloodOfUnknownIDs(b *testing.B) {
+	r, _ := filled(b, 1, nil)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := r.Tenant(ctx, registry.MustParseID(fmt.Sprintf("x-%d", i))); err == nil {
+			b.Fatal("found")
+		}
+	}
+}
+
+func TestAHitAllocatesNothing(t *testing.T) {
+	r := newRegistry(t, newStatic(t, tenant("acme")), nil)
+	nobody := registry.MustParseID("nobody")
+	ctx := t.Context()
+	lookups := func() {
+		_, _ = r.Tenant(ctx, acme)
+		_, _ = r.Tenant(ctx, nobody)
+	}
+	lookups()
+	if n := testing.AllocsPerRun(1000, lookups); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,62 @@
+package registry_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/sourcetest"
+)
+
+// Whatever the text: no panic, an error with problems or records that hold
+// what validation promises.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(files) == 0 {
+		f.Fatal(err)
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Add("tenants: {a: &a {cluster: main, isolation: schema}, b: {<<: *a, login: b, password: x}}")
+	f.Add("plans: {r: {isolation: row, schema: s, login: l}}\ntenants: {a: {plan: r, cluster: other}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "file:") || strings.Contains(text, "ssl") || strings.Contains(text, "service") || strings.Contains(text, "passfile") {
+			return // reads files of this machine
+		}
+		tenants, err := registry.Parse("f.yaml", []byte(text), sourcetest.Clusters())
+		if err != nil {
+			if err.Error() == "" || tenants != nil {
+				t.Fatalf("%v with the error %q", tenants, err)
+			}
+			return
+		}
+		schemas := map[string]bool{}
+		for _, tenant := range tenants {
+			if _, err := registry.ParseID(tenant.ID.String()); err != nil {
+				t.Fatal(err)
+			}
+			lower := strings.ToLower(tenant.Schema)
+			if len(lower) > 63 || lower == "public" || strings.HasPrefix(lower, "pg_") || strings.ContainsRune(lower, 0) ||
+				lower == "" && tenant.Isolation != registry.IsolationDatabase {
+				t.Fatalf("schema %q", tenant.Schema)
+			}
+			if tenant.Isolation == registry.IsolationSchema && tenant.DSN.IsZero() {
+				key := tenant.Cluster + "\x00" + tenant.Database + "\x00" + tenant.Schema
+				if schemas[key] {
+					t.Fatalf("two tenants in %q", key)
+				}
+				schemas[key] = true
+			}
+			if tenant.Login == "" && tenant.DSN.IsZero() && !tenant.SharedLogin {
+				t.Fatalf("the cluster's login passes for %s's own", tenant.ID)
+			}
+		}
+	})
+}

@@ -1,0 +1,60 @@
+package registry
+
+import "context"
+
+// ChangeKind says what happened to a record.
+type ChangeKind string
+
+// The kinds of change.
+const (
+	Added     ChangeKind = "added"
+	Changed   ChangeKind = "changed"
+	Suspended ChangeKind = "suspended" // it was active and is not any more
+	Removed   ChangeKind = "removed"
+)
+
+// Change tells that a record is not what it was.
+type Change struct {
+	ID   ID
+	Kind ChangeKind
+}
+
+// Source is where records come from. What every source must do beyond the
+// words here is in package sourcetest, as tests.
+type Source interface {
+	// Tenant returns the record whatever its status, or ErrUnknown; any
+	// other error means that the source could not be asked.
+	Tenant(ctx context.Context, id ID) (*Tenant, error)
+	// List returns up to limit records in the order of their ids, beginning
+	// after the given one (the zero ID for the first page).
+	List(ctx context.Context, after ID, limit int) ([]*Tenant, error)
+	// Watch calls notify after every change until ctx ends. It returns nil
+	// then, or why it cannot go on. By the time of the call, Tenant answers
+	// with the change. Calls do not overlap, and none comes after Watch has
+	// returned. A call without changes comes as soon as Watch listens, and
+	// whenever changes may have been missed: what was learnt before is then
+	// to be asked again.
+	Watch(ctx context.Context, notify func([]Change)) error
+}
+
+// Counter is a [Source] that knows how many records it has without reading
+// them.
+type Counter interface {
+	// Count returns the number of records of every status.
+	Count() map[Status]int
+}
+
+// kindOf says what the change from one version of a record to the next is;
+// nil is no record.
+func kindOf(from, to *Tenant) ChangeKind {
+	switch {
+	case from == nil:
+		return Added
+	case to == nil:
+		return Removed
+	case from.Active() && !to.Active():
+		return Suspended
+	default:
+		return Changed
+	}
+}
