@@ -47,13 +47,14 @@ func (b *backoff) left(key string) time.Duration {
 }
 
 // failed doubles the wait, with jitter so that the tries of many do not come
-// together. Failures of tries that began before the last one count once.
-func (b *backoff) failed(key string) {
+// together, and reports true; failures of tries that were made side by side
+// count once.
+func (b *backoff) failed(key string) (counted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f, _ := b.failures.Get(key)
 	if time.Until(f.until) > 0 {
-		return
+		return false
 	}
 	wait := b.last
 	if shifted := float64(b.first) * math.Exp2(float64(f.times)); shifted < float64(b.last) {
@@ -61,6 +62,7 @@ func (b *backoff) failed(key string) {
 	}
 	wait -= time.Duration(rand.Int64N(int64(wait)/4 + 1)) //nolint:gosec // jitter, not a secret
 	b.failures.Add(key, failure{times: f.times + 1, until: time.Now().Add(wait)})
+	return true
 }
 
 // succeeded forgets the failures.

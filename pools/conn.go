@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -110,7 +111,12 @@ func (s *session) refuse(err error) {
 		why = "drift"
 		t := s.entry.tenant
 		s.entry.keeper.observed(func(o Observer) { o.ConnChanged(t.ID, t.Cluster, EventDrift, drift.kind) })
-		s.entry.keeper.log.Warn("session came back changed and was destroyed",
+		level := slog.LevelWarn
+		if drift.kind == "statements" { // any client can do this, as often as it likes
+			level = slog.LevelDebug
+		}
+		// The tenant's request may be over; the log line is the connection's.
+		s.entry.keeper.log.Log(context.Background(), level, "session came back changed and was destroyed",
 			"tenant", t.ID.String(), "cluster", t.Cluster, "kind", drift.kind, "error", err)
 	}
 	s.close(why)

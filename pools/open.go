@@ -187,8 +187,9 @@ func (e *entry) connectFailed(err error) {
 			return
 		}
 	}
-	e.keeper.backoff.failed(e.target)
-	e.keeper.log.Warn("connecting failed", "tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
+	if e.keeper.backoff.failed(e.target) {
+		e.keeper.log.Warn("connecting failed", "tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
+	}
 }
 
 // redacted keeps a parse error from repeating the connection string.

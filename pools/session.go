@@ -198,11 +198,15 @@ func (s *session) absorb(ctx context.Context) {
 	}
 }
 
-// absorbBeforeClose is pgxpool's BeforeClose.
+// absorbBeforeClose is pgxpool's BeforeClose. A connection in good order that
+// pgxpool closes by itself, while its pool is in use, has reached its age.
 func absorbBeforeClose(c *pgx.Conn) {
 	s := sessionOf(c)
 	if s == nil {
 		return
+	}
+	if !s.pg.IsClosed() && s.entry.pins.Load()&retiredBit == 0 {
+		s.sock.because("lifetime")
 	}
 	// pgxpool's destructor has no context of its own to hand over.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

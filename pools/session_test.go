@@ -360,11 +360,10 @@ func TestAPoolThatClosesWhileItConnectsIsNoFailureOfTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 15, nil)
 		defer w.end(t)
-		pinning, release := make(chan struct{}), make(chan struct{})
-		w.server.Script(`SET search_path TO "t01"`, func(*poolstest.Session) error {
+		pinning := make(chan struct{})
+		w.server.Script(`SET search_path TO "t01"`, func(s *poolstest.Session) error {
 			close(pinning)
-			<-release
-			return nil
+			return poolstest.Hang(s)
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan error, 1)
@@ -381,10 +380,27 @@ func TestAPoolThatClosesWhileItConnectsIsNoFailureOfTheDatabase(t *testing.T) {
 		mustBe(t, <-left, context.Canceled)
 		w.Evict(id("t01"))
 		synctest.Wait()
-		close(release)
 		w.server.Script(`SET search_path TO "t01"`, nil)
 		if err := w.run(t, "t01", "select 1"); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestAConnectionIsReplacedAtItsAge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, func(c *pools.Config) { c.ConnLifetime = time.Minute })
+		defer w.end(t)
+		for range 2 {
+			if err := w.run(t, "t01", "select 1"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+		}
+		synctest.Wait()
+		if w.server.Startups() != 2 || w.seen.count("closed lifetime") != 1 {
+			t.Errorf("%d connections, observed %v", w.server.Startups(), w.seen.counts)
 		}
 	})
 }

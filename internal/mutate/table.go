@@ -1,0 +1,187 @@
+package main
+
+// mutations is the list; each invariant of package pools is broken at least
+// once.
+func mutations() []mutation {
+	return append(sessionMutations(), poolMutations()...)
+}
+
+func sessionMutations() []mutation {
+	return []mutation{
+		{
+			breaks: "a new connection is checked", file: "pools/session.go",
+			from: `if kind := p.drift(row); kind != "" {`, to: `if kind := p.drift(row); false && kind != "" {`,
+			test: "TestAConnectionThatDoesNotShowItsPinIsNeverLent",
+		},
+		{
+			breaks: "the reset's answer is checked", file: "pools/ready.go",
+			from: `if kind := s.entry.plan.drift(row); kind != "" {`, to: `if kind := s.entry.plan.drift(row); false && kind != "" {`,
+			test: "TestASessionWhosePinCannotBeRestoredIsDestroyed",
+		},
+		{
+			breaks: "a refused reset costs the connection", file: "pools/ready.go",
+			from: `err = errors.Join(err, resetRefused(msg))`, to: `_ = errors.Join(err, resetRefused(msg))`,
+			test: "TestAResetThatIsRefusedCostsTheConnection",
+		},
+		{
+			breaks: "a used session is reset", file: "pools/session.go",
+			from: `if s.sock.writes.Load() == s.sentAt ||`, to: `if true || s.sock.writes.Load() == s.sentAt ||`,
+			test: "TestASearchPathThatWasChangedIsNeverLentAgain",
+		},
+		{
+			breaks: "an unused session is not reset", file: "pools/session.go",
+			from: `if s.sock.writes.Load() == s.sentAt ||`, to: `if`,
+			test: "TestAnUnusedConnectionIsNotReset",
+		},
+		{
+			breaks: "a reported search path is compared", file: "pools/ready.go",
+			from: `} else if s.free &&`, to: `} else if false && s.free &&`,
+			test: "TestASearchPathThatWasChangedIsNeverLentAgain",
+		},
+		{
+			breaks: "a cancelled session is reset where reports suffice", file: "pools/session.go",
+			from: `s.free && !s.cancelled.Load()`, to: `s.free`,
+			test: "TestASessionThatWasCancelledIsResetEvenWhereReportsSuffice",
+		},
+		{
+			breaks: "the canary is executed", file: "pools/plan.go",
+			from: `"EXECUTE " + canary + "; " + check + prepared`, to: `check + prepared`,
+			test: "TestADiscardBelowTheDriverIsNoticedWhenSQLIsUntrusted",
+		},
+		{
+			breaks: "DISCARD through the driver is seen", file: "pools/tracer.go",
+			from: `s.dropped = true`, to: `s.dropped = false`,
+			test: "TestAStatementThrownAwayBehindTheDriversBackCostsTheConnection",
+		},
+		{
+			breaks: "an open transaction is rolled back", file: "pools/session.go",
+			from: `case s.pg.TxStatus() != 'I' && !s.rollback():`, to: `case s.pg.TxStatus() != 'I':`,
+			test: "TestAnOpenTransactionIsRolledBackAtRelease",
+		},
+		{
+			breaks: "a pool that closes is no failure of its database", file: "pools/session.go",
+			from: `if ctx.Err() != nil { //`, to: `if false { //`,
+			test: "TestAPoolThatClosesWhileItConnectsIsNoFailureOfTheDatabase",
+		},
+		{
+			breaks: "a discarded connection is closed", file: "pools/session.go",
+			from: `case s.discard ||`, to: `case`,
+			test: "TestADiscardedConnectionIsNotLentAgain",
+		},
+		{
+			breaks: "a shared login's start-up carries nothing of the tenant's", file: "pools/plan.go",
+			from: `if !p.ownLogin {`, to: `if false {`,
+			test: "TestASharedLoginCarriesNothingOfTheTenantsInItsStartUp",
+		},
+		{
+			breaks: "a shared login has no wall", file: "pools/plan.go",
+			from: `case t.SharedLogin:`, to: `case false:`,
+			test: "TestOnlyALoginOfItsOwnWithoutPowersIsAWall", pkg: "./integration",
+		},
+		{
+			breaks: "a login with powers has no wall", file: "pools/plan.go",
+			from: `case attributes != "f":`, to: `case false:`,
+			test: "TestOnlyALoginOfItsOwnWithoutPowersIsAWall", pkg: "./integration",
+		},
+		{
+			breaks: "a login with memberships has no wall", file: "pools/plan.go",
+			from: `case member != "f":`, to: `case false:`,
+			test: "TestOnlyALoginOfItsOwnWithoutPowersIsAWall", pkg: "./integration",
+		},
+	}
+}
+
+func poolMutations() []mutation {
+	return []mutation{
+		{
+			breaks: "concurrent callers share one creation", file: "pools/flight.go",
+			from: `if f == nil {`, to: `if true {`,
+			test: "TestFiveHundredFirstRequestsOpenOnePool",
+		},
+		{
+			breaks: "a creation has a time limit", file: "pools/flight.go",
+			from: `context.WithTimeoutCause(k.lifetime, k.cfg.OpenTimeout,`, to: `context.WithTimeoutCause(k.lifetime, 100*k.cfg.OpenTimeout,`,
+			test: "TestACreationHasATimeLimitOfItsOwn",
+		},
+		{
+			breaks: "a new pool is born pinned", file: "pools/flight.go",
+			from: `e.pins.Store(int64(pins))`, to: `e.pins.Store(int64(0 * pins))`,
+			test: "TestFiveHundredFirstRequestsOpenOnePool",
+		},
+		{
+			breaks: "a change during a creation wins", file: "pools/retire.go",
+			from: `f.stale = true`, to: `f.stale = false`,
+			test: "TestAChangeDuringACreationWins",
+		},
+		{
+			breaks: "a leased pool is not closed", file: "pools/retire.go",
+			from: `if e.pins.Load() == retiredBit {`, to: `if true {`,
+			test: "TestARetiredPoolIsClosedByItsLastLeaseNotUnderIt",
+		},
+		{
+			breaks: "the last release closes a retired pool", file: "pools/entry.go",
+			from: `k.closeRetired(e)`, to: `_ = e`,
+			test: "TestARetiredPoolIsClosedByItsLastLeaseNotUnderIt",
+		},
+		{
+			breaks: "a drain has a deadline", file: "pools/retire.go",
+			from: `if reason != ReasonShutdown {`, to: `if false && reason != ReasonShutdown {`,
+			test: "TestTheDrainDeadlineCutsWhoeverHoldsOn",
+		},
+		{
+			breaks: "the cap is hard", file: "pools/room.go",
+			from: `k.order.size+k.reserved >= k.cfg.MaxPools`, to: `k.order.size+k.reserved > k.cfg.MaxPools`,
+			test: "TestTheCapIsNeverExceededAndNobodyIsCut",
+		},
+		{
+			breaks: "the victim is the least recently used", file: "pools/order.go",
+			from: `case used > e.folded:`, to: `case false:`,
+			test: "TestTheCapEvictsTheLeastRecentlyUsedPoolWithoutLeases",
+		},
+		{
+			breaks: "a release serves who waits for room", file: "pools/entry.go",
+			from: `if k.wanting.Load() > 0 {`, to: `if false {`,
+			test: "TestANewcomerWaitsWhileEveryPoolIsLeasedThenIsRefused",
+		},
+		{
+			breaks: "idle pools are closed", file: "pools/janitor.go",
+			from: `left > 0 {`, to: `left > -int64(time.Hour) {`,
+			test: "TestIdleTimeClosesThePoolAndNothingTicksMeanwhile",
+		},
+		{
+			breaks: "surplus idle connections are closed", file: "pools/janitor.go",
+			from: `s.releasedAt < limit`, to: `s.releasedAt < min(limit, 0)`,
+			test: "TestSurplusConnectionsOfABusyTenantAreClosed",
+		},
+		{
+			breaks: "failures are remembered", file: "pools/backoff.go",
+			from: `b.failures.Add(key, failure{`, to: `b.failures.Add("", failure{`,
+			test: "TestADeadDatabaseIsNotDialedAgainJustBecauseItsPoolIsNew",
+		},
+		{
+			breaks: "the queue is first come, first served", file: "pools/gate.go",
+			from: `first := g.queue.Front(); first != nil`, to: `first := g.queue.Back(); first != nil`,
+			test: "TestCallersOfOneTenantAreServedInTheirOrder",
+		},
+		{
+			breaks: "the queue is bounded", file: "pools/gate.go",
+			from: `if g.queue.Len() >= limit {`, to: `if g.queue.Len() > limit {`,
+			test: "TestATenantsQueueIsBoundedInLengthAndTime",
+		},
+		{
+			breaks: "who leaves the queue gives the place back", file: "pools/gate.go",
+			from: "		g.queue.Remove(place)\n		g.demand.Add(-1)\n", to: "		g.queue.Remove(place)\n",
+			test: "TestACallerThatLeavesTheQueueCostsNobodyAPlace",
+		},
+		{
+			breaks: "Close cuts who holds on", file: "pools/close.go",
+			from: `cuts.Go(e.cutAll)`, to: `_ = e`,
+			test: "TestCloseWaitsForLeasesUntilItsDeadlineThenCutsThem",
+		},
+		{
+			breaks: "a closed keeper gives no lease", file: "pools/flight.go",
+			from: `if e != nil && (f.stale || k.stopping.Load()) {`, to: `if e != nil && f.stale {`,
+			test: "TestAPoolThatIsBornAfterCloseBeganIsNotLent",
+		},
+	}
+}
