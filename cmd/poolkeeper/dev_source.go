@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/poolkeeper/poolkeeper/metrics"
+	"github.com/poolkeeper/poolkeeper/onboard"
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// devSource gives the file's records with what dev adds: a generated password
+// for a login that has none, and the status pending for a tenant whose data
+// is not there yet. So a tenant that is written into the file while dev runs
+// is made real first and served afterwards.
+type devSource struct {
+	*registry.File
+	passwords   credentials
+	provisioner *onboard.Provisioner
+	metrics     *metrics.Metrics
+	log         *slog.Logger
+
+	mu   sync.Mutex
+	made map[registry.ID]uint64 // the version of each record that is real; guarded by mu
+}
+
+func newDevSource(file *registry.File, c credentials, p *onboard.Provisioner, m *metrics.Metrics, log *slog.Logger) *devSource {
+	return &devSource{
+		File: file, passwords: c, provisioner: p, metrics: m, log: log,
+		made: map[registry.ID]uint64{},
+	}
+}
+
+// Tenant is registry.Source's.
+func (d *devSource) Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
+	t, err := d.File.Tenant(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return d.dress(t)
+}
+
+// List is registry.Source's.
+func (d *devSource) List(ctx context.Context, after registry.ID, limit int) ([]*registry.Tenant, error) {
+	page, err := d.File.List(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	dressed := make([]*registry.Tenant, len(page))
+	for i, t := range page {
+		if dressed[i], err = d.dress(t); err != nil {
+			return nil, err
+		}
+	}
+	return dressed, nil
+}
+
+// Count is registry.Counter's, of the file.
+func (d *devSource) Count() map[registry.Status]int { return d.File.Count() }
+
+// Watch is registry.Source's. A tenant that is new or changed is pending until
+// it is made real; then its change is told a second time.
+func (d *devSource) Watch(ctx context.Context, notify func([]registry.Change)) error {
+	return d.File.Watch(ctx, func(changes []registry.Change) {
+		notify(changes)
+		if len(changes) == 0 {
+			changes = d.behind(ctx) // some may have been missed
+		}
+		for _, c := range changes {
+			if c.Kind != registry.Removed && d.catchUp(ctx, c.ID) {
+				notify([]registry.Change{c})
+			}
+		}
+	})
+}
+
+// behind lists the records that are not real as they stand.
+func (d *devSource) behind(ctx context.Context) []registry.Change {
+	tenants, err := allTenants(ctx, d.File)
+	if err != nil {
+		return nil
+	}
+	var changes []registry.Change
+	for _, t := range tenants {
+		if wanted(t) && !d.isMade(t) {
+			changes = append(changes, registry.Change{ID: t.ID, Kind: registry.Changed})
+		}
+	}
+	return changes
+}
+
+// catchUp makes a changed tenant real, and reports whether it did.
+func (d *devSource) catchUp(ctx context.Context, id registry.ID) bool {
+	t, err := d.File.Tenant(ctx, id)
+	if err != nil || !wanted(t) {
+		return false
+	}
+	if err := d.prepare(ctx, t); err != nil {
+		d.log.Error("tenant could not be onboarded", "tenant", id, "error", err)
+		return false
+	}
+	d.log.Info("tenant onboarded", "tenant", id)
+	return true
+}
+
+// dress returns a copy of the record as dev serves it.
+func (d *devSource) dress(t *registry.Tenant) (*registry.Tenant, error) {
+	dressed := *t
+	if t.Login != "" && t.Password.IsZero() {
+		password, err := d.passwords.of(t.Login)
+		if err != nil {
+			return nil, err
+		}
+		dressed.Password = password
+	}
+	if t.Active() && !d.isMade(t) {
+		dressed.Status = registry.StatusPending
+	}
+	return &dressed, nil
+}
+
+// isMade reports whether the record is real as it stands.
+func (d *devSource) isMade(t *registry.Tenant) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	version, ok := d.made[t.ID]
+	return ok && version == t.Version
+}
+
+// prepare makes one tenant real.
+func (d *devSource) prepare(ctx context.Context, t *registry.Tenant) error {
+	dressed, err := d.dress(t)
+	if err != nil {
+		return err
+	}
+	err = d.provisioner.Provision(ctx, dressed)
+	d.metrics.Onboarded(err)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.made[t.ID] = t.Version
+	return nil
+}
+
+// prepareAll makes every tenant of the file real, suspended ones too. One
+// that fails does not keep the others from being served.
+func (d *devSource) prepareAll(ctx context.Context) error {
+	tenants, err := allTenants(ctx, d.File)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, t := range tenants {
+		if !wanted(t) {
+			continue
+		}
+		if err := d.prepare(ctx, t); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			failures = append(failures, fmt.Errorf("tenant %s could not be onboarded: %w", t.ID, err))
+			d.log.Error("tenant could not be onboarded", "tenant", t.ID, "error", err)
+		}
+	}
+	if len(failures) > 0 && len(failures) == len(tenants) {
+		return failures[0]
+	}
+	return nil
+}
+
+// allTenants reads all records of a source.
+func allTenants(ctx context.Context, source registry.Source) ([]*registry.Tenant, error) {
+	const page = 500
+	var all []*registry.Tenant
+	var after registry.ID
+	for {
+		tenants, err := source.List(ctx, after, page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, tenants...)
+		if len(tenants) < page {
+			return all, nil
+		}
+		after = tenants[len(tenants)-1].ID
+	}
+}

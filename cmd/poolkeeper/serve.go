@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/poolkeeper/poolkeeper/config"
+	"github.com/poolkeeper/poolkeeper/metrics"
+	"github.com/poolkeeper/poolkeeper/onboard"
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+func (a *App) serveCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the tenants of a configuration file",
+		Long: `Serve the tenants of a configuration file. Their records are followed while it
+runs: save the file and they change. Everything else in the file takes effect
+at the next start. SIGINT or SIGTERM stops gracefully, a second one at once.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.serve(cmd.Context(), path)
+		},
+	}
+	a.configFlag(cmd, &path)
+	return cmd
+}
+
+func (a *App) serve(ctx context.Context, path string) error {
+	cfg, err := config.Load(path, a.Env)
+	if err != nil {
+		return err
+	}
+	log := newLog(cfg.Log, a.Stderr)
+	if cfg.Router.Dev {
+		log.Warn("router.dev is on: whoever can reach this server can name any tenant")
+	}
+	m := newMetrics(cfg)
+	source, err := fileSource(cfg, cfg.Clusters, a.Env, m, log)
+	if err != nil {
+		return err
+	}
+	if cfg.Onboard.AtStart {
+		if err := onboardAll(ctx, cfg, m, log); err != nil {
+			return err
+		}
+	}
+	s, err := wire(cfg, source, m, log)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, a.serving)
+}
+
+// serving tells tests that the program serves.
+func (a *App) serving(at Addresses) {
+	if a.Serving != nil {
+		a.Serving(at)
+	}
+}
+
+func newMetrics(cfg *config.Config) *metrics.Metrics {
+	b := thisBuild()
+	return metrics.New(cfg.Metrics, metrics.Build{Version: b.version, Revision: b.revision, GoVersion: b.goVersion})
+}
+
+// fileSource follows the tenants of the configuration file, which is held as
+// a whole to the rules of a start. clusters are those to use, which dev
+// replaces.
+func fileSource(cfg *config.Config, clusters map[string]registry.Cluster, env []string, m *metrics.Metrics, log *slog.Logger) (*registry.File, error) {
+	return registry.NewFile(registry.FileConfig{
+		Path:     cfg.Path(),
+		Dir:      cfg.TenantsDir,
+		Clusters: clusters,
+		Check: cfg.Check(env, func(settings []string) {
+			log.Warn("settings changed in the file; they take effect at the next start", "settings", strings.Join(settings, ", "))
+		}),
+		Reloaded: func(added, changed, removed int, err error) {
+			m.Reloaded(err)
+			logReload(log, added, changed, removed, err)
+		},
+	})
+}
+
+// logReload gives each problem of a refused file a line.
+func logReload(log *slog.Logger, added, changed, removed int, err error) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		for _, p := range problems {
+			log.Error("changed configuration refused; the last good one stays", "problem", p.Error())
+		}
+		return
+	}
+	switch {
+	case err != nil:
+		log.Error("changed configuration refused; the last good one stays", "problem", err)
+	case added+changed+removed > 0:
+		log.Info("tenants changed in the file", "added", added, "changed", changed, "removed", removed)
+	}
+}
+
+// onboardAll makes the tenants of the file real. One that fails does not keep
+// the others from being served.
+func onboardAll(ctx context.Context, cfg *config.Config, m *metrics.Metrics, log *slog.Logger) error {
+	provisioner, err := onboard.New(cfg.Onboard, cfg.Clusters, log)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, t := range cfg.Tenants {
+		if !wanted(t) {
+			continue
+		}
+		err := provisioner.Provision(ctx, t)
+		m.Onboarded(err)
+		if err != nil {
+			failed++
+			log.Error("tenant could not be onboarded", "tenant", t.ID, "error", err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if failed > 0 && failed == len(cfg.Tenants) {
+		return fmt.Errorf("none of the %s could be onboarded; the log says why for each", count(failed, "tenant"))
+	}
+	return nil
+}
+
+// wanted reports whether a tenant's data should exist: a suspended one comes
+// back some day.
+func wanted(t *registry.Tenant) bool {
+	return t.Status == registry.StatusActive || t.Status == registry.StatusSuspended
+}

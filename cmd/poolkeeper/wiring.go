@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/config"
+	"github.com/poolkeeper/poolkeeper/metrics"
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/server"
+)
+
+// system is everything that runs while Poolkeeper serves.
+type system struct {
+	log      *slog.Logger
+	metrics  *metrics.Metrics
+	registry *registry.Registry
+	keeper   *pools.Keeper
+	server   *server.Server
+	timeout  time.Duration // for closing the pools when the server did not
+}
+
+// wire makes the parts and hands each the ones below it. Nothing listens and
+// no connection is open afterwards.
+func wire(cfg *config.Config, source registry.Source, m *metrics.Metrics, log *slog.Logger) (*system, error) {
+	tenants, err := registry.New(cfg.Registry, source, m)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Pools.Log = log
+	keeper, err := pools.New(cfg.Pools, tenants, m)
+	if err != nil {
+		return nil, err
+	}
+	tenants.Subscribe(keeper.Apply)
+	m.Watch(keeper.Stats, tenants.Count, slices.Sorted(maps.Keys(cfg.Clusters))...)
+
+	s := &system{log: log, metrics: m, registry: tenants, keeper: keeper, timeout: cfg.Server.DrainTimeout}
+	way, err := router.New(cfg.Router, tenants, keeper, m)
+	if err != nil {
+		return nil, errors.Join(err, s.closePools())
+	}
+	s.server, err = server.New(cfg.Server, server.Deps{
+		Router: way, Keeper: keeper, Registry: tenants, Metrics: m.Handler(), Observer: m,
+		Log: log, Version: thisBuild().version,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.closePools())
+	}
+	return s, nil
+}
+
+// run serves until ctx ends or a listener fails, then stops in this order:
+// the server says "not ready", stops accepting, waits for requests and leases
+// and closes the pools; then nothing follows the tenants' records any more.
+// The caller stops what lies below (dev: PostgreSQL) after run returned.
+func (s *system) run(ctx context.Context, ready func(Addresses)) error {
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { s.follow(watching) })
+	running.Go(func() { s.metrics.Run(watching) })
+	running.Go(func() {
+		select {
+		case <-s.server.Ready():
+			ready(Addresses{Data: s.server.Addr(), Admin: s.server.AdminAddr()})
+		case <-watching.Done():
+		}
+	})
+
+	err := s.server.Run(ctx)
+	err = errors.Join(err, s.closePools())
+	stopWatching()
+	running.Wait()
+	return err
+}
+
+// follow keeps the registry in step with its source. When that fails the
+// records that are known go on being served.
+func (s *system) follow(ctx context.Context) {
+	if err := s.registry.Run(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("changes of tenants are no longer followed; restart to follow them again", "error", err)
+	}
+}
+
+// closePools is for when the server stopped before it got to closing them;
+// closing twice does nothing.
+func (s *system) closePools() error {
+	// The program's own context has ended when this is called.
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	if err := s.keeper.Close(ctx); err != nil {
+		return fmt.Errorf("closing the pools: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,336 @@
+package config_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/poolkeeper/poolkeeper/config"
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+func TestAMinimalFileGetsEveryDefault(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, minimal)
+	for _, s := range config.AllSettings() {
+		if s.Path == "router.resolvers" {
+			continue
+		}
+		if got := config.Value(cfg, s.Path); !reflect.DeepEqual(got, s.Default) {
+			t.Errorf("%s is %v, not its default %v", s.Path, got, s.Default)
+		}
+	}
+	if got := cfg.Clusters["main"].DSN.Reveal(); got != "postgres://app:hunter2@db.example.com/app" {
+		t.Errorf("the DSN is %q", got)
+	}
+	if !reflect.DeepEqual(cfg.Pools.Clusters, cfg.Clusters) {
+		t.Error("the pools do not know the clusters")
+	}
+}
+
+func TestValuesOfEveryKindAreRead(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, minimal+`
+server:
+  listen: "[::1]:0"
+  sql:
+    enabled: false
+    max_body: 512KiB
+    max_result: 4096
+pools:
+  sql: trusted
+  idle_after: 1h30m
+  max_pools: 12
+  search_path_tail: [shared, "ext"]
+log:
+`)
+	if cfg.Server.Listen != "[::1]:0" || cfg.Server.SQL.Enabled || cfg.Server.SQL.MaxBody != 512<<10 || cfg.Server.SQL.MaxResult != 4096 {
+		t.Errorf("server is %+v", cfg.Server)
+	}
+	if cfg.Pools.IdleAfter != 90*time.Minute || cfg.Pools.MaxPools != 12 || len(cfg.Pools.SearchPathTail) != 2 {
+		t.Errorf("pools is %+v", cfg.Pools)
+	}
+	if cfg.Log != config.LogDefaults() {
+		t.Errorf("a section whose lines are all comments gives %+v", cfg.Log)
+	}
+}
+
+func TestAnAliasMeansWhatItStandsFor(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, minimal+"pools:\n  idle_after: &long 7m\n  pool_wait: *long\n")
+	if cfg.Pools.PoolWait != 7*time.Minute {
+		t.Errorf("pool_wait is %v", cfg.Pools.PoolWait)
+	}
+}
+
+func TestTheCaseOfClustersAndTheDotsInTheirNamesAreKept(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, `
+router: {resolvers: [path]}
+clusters:
+  Main.EU:
+    dsn: postgres://app:hunter2@db.example.com/app
+    admin: postgres://root:hunter3@db.example.com/app
+tenants:
+  acme: {cluster: Main.EU, isolation: schema, schema: acme, labels: {Team.Name: Blue}}
+`)
+	if cfg.Clusters["Main.EU"].Admin.Reveal() != "postgres://root:hunter3@db.example.com/app" {
+		t.Errorf("clusters are %v", cfg.Clusters)
+	}
+	if len(cfg.Tenants) != 1 || cfg.Tenants[0].Cluster != "Main.EU" || cfg.Tenants[0].Labels["Team.Name"] != "Blue" {
+		t.Errorf("tenants are %+v", cfg.Tenants)
+	}
+}
+
+func TestSecretsComeFromTheEnvironmentFromFilesOrPlainly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("from-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"env:TOKEN": "from-env", "file:token": "from-file",
+		"file:" + filepath.Join(dir, "token"): "from-file", "plain": "plain",
+	} {
+		cfg, err := config.Parse(filepath.Join(dir, "c.yaml"), []byte(minimal+"server:\n  scrape_token: "+text+"\n"), []string{"TOKEN=from-env"})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if got := cfg.Server.ScrapeToken.Reveal(); got != want {
+			t.Errorf("%s gives %q", text, got)
+		}
+	}
+	cfg := mustParse(t, minimal, "POOLKEEPER_SERVER_SCRAPE_TOKEN=env:TOKEN", "TOKEN=twice")
+	if got := cfg.Server.ScrapeToken.Reveal(); got != "twice" {
+		t.Errorf("a variable that names another gives %q", got)
+	}
+}
+
+// secretive is a configuration whose every secret contains "hunter".
+const secretive = minimal + `
+    admin: postgres://root:hunter3@db.example.com/app
+server:
+  scrape_token: hunter4
+tenants:
+  acme: {cluster: main, isolation: schema, schema: acme, login: acme, password: hunter5}
+  globex: {cluster: main, isolation: database, dsn: "postgres://globex:hunter6@db.example.com/globex"}
+`
+
+func TestSecretsNeverPrint(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, secretive, "POOLKEEPER_SERVER_SCRAPE_TOKEN=hunter7")
+	show, err := cfg.Show()
+	if err != nil {
+		t.Fatal(err)
+	}
+	jsonText, jsonErr := json.Marshal(cfg)
+	yamlText, yamlErr := yaml.Marshal(cfg)
+	if jsonErr != nil || yamlErr != nil {
+		t.Fatal(jsonErr, yamlErr)
+	}
+	texts := map[string]string{"Show": show, "JSON": string(jsonText), "YAML": string(yamlText)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		texts[verb+" of the pointer"] = fmt.Sprintf(verb, cfg)
+		texts[verb+" of the value"] = fmt.Sprintf(verb, *cfg)
+		for _, tenant := range cfg.Tenants {
+			texts[verb+" of a tenant"] += fmt.Sprintf(verb, *tenant)
+		}
+		texts[verb+" of the clusters"] = fmt.Sprintf(verb, cfg.Clusters)
+	}
+	for how, text := range texts {
+		if strings.Contains(text, "hunter") || strings.Contains(text, fmt.Sprintf("%x", "hunter")) {
+			t.Errorf("%s shows a secret:\n%s", how, text)
+		}
+	}
+	if strings.Count(show, "'[secret]'") != 5 {
+		t.Errorf("Show hides something else than 5 secrets:\n%s", show)
+	}
+}
+
+func TestSecretsAreNotInErrors(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{
+		"server:\n  scrape_token: {hunter8: hunter8}\n",
+		"server:\n  scrape_token: [hunter8]\n",
+		"server:\n  scrape_token: !!binary hunter8\n",
+		"log:\n  level: loud\n",
+		"tenants:\n  acme: {cluster: main, isolation: planet, login: acme, password: hunter8}\n",
+		"tenants:\n  acme: {cluster: main, isolation: database, dsn: 'postgres://a:hunter8@db:port/x'}\n",
+		"tenants:\n  acme: {cluster: main, isolation: schema, schema: acme, login: acme, password: {hunter8: 1}}\n",
+	} {
+		_, err := parse(t, minimal+bad)
+		if err == nil {
+			t.Errorf("accepted:\n%s", bad)
+		} else if strings.Contains(fmt.Sprintf("%v %+v", err, err), "hunter") {
+			t.Errorf("the error shows a secret: %v", err)
+		}
+	}
+}
+
+func TestProblemsTellFileLineAndField(t *testing.T) {
+	t.Parallel()
+	_, err := parse(t, minimal+"log:\n  level: loud\n")
+	var problem *config.Problem
+	if !errors.As(err, &problem) {
+		t.Fatalf("the error is %v", err)
+	}
+	if problem.File != "poolkeeper.yaml" || problem.Line != 8 || problem.Field != "log.level" {
+		t.Errorf("the problem is %+v", *problem)
+	}
+}
+
+// Without its secrets, what Show prints is a file that means the same.
+func TestShowCanBeReadBack(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, minimal+"pools:\n  idle_after: 90s\n  search_path_tail: ['1', \"true\"]\nserver:\n  sql:\n    max_body: 1MiB\n",
+		"POOLKEEPER_LOG_LEVEL=warn")
+	show, err := cfg.Show()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := mustParse(t, strings.ReplaceAll(show, "'[secret]'", "postgres://app:hunter2@db.example.com/app"))
+	if changed := cfg.Restart(again); len(changed) > 0 {
+		t.Errorf("read back, these differ: %v\n%s", changed, show)
+	}
+	for _, line := range []string{
+		"idle_after: 1m30s # file", "max_body: 1MiB # file", "level: warn # env POOLKEEPER_LOG_LEVEL", "format: text # default",
+	} {
+		if !strings.Contains(show, line+"\n") {
+			t.Errorf("%q is missing in:\n%s", line, show)
+		}
+	}
+}
+
+func TestShowGivesTheTenantsWithWhatTheirPlansSay(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, minimal+`
+plans:
+  small: {isolation: schema, cluster: main, limits: {max_conns: 2, idle_after: 1m}}
+tenants:
+  acme: {plan: small, schema: acme, login: acme, password: hunter5, labels: {region: eu}}
+`)
+	show, err := cfg.Show()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tenants, _ := strings.Cut(show, "\ntenants:\n")
+	for _, line := range []string{
+		"  acme:\n", "plan: small\n", "isolation: schema\n", "password: '[secret]'\n",
+		"    limits:\n      max_conns: 2\n      idle_after: 1m\n", "region: eu\n",
+	} {
+		if !strings.Contains(tenants, line) {
+			t.Errorf("%q is missing in:\n%s", line, tenants)
+		}
+	}
+}
+
+func TestRestartNamesWhatARunningProgramKeeps(t *testing.T) {
+	t.Parallel()
+	before := mustParse(t, minimal)
+	after := mustParse(t, strings.ReplaceAll(minimal, "hunter2", "hunter9")+`
+  second: {dsn: "postgres://app:hunter2@other.example.com/app"}
+pools: {max_pools: 3}
+tenants:
+  acme: {cluster: main, isolation: schema, schema: acme}
+`)
+	want := []string{"pools.max_pools", "clusters.main", "clusters.second"}
+	if got := before.Restart(after); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, not %v", got, want)
+	}
+	if got := before.Restart(before); len(got) != 0 {
+		t.Errorf("nothing changed, but %v", got)
+	}
+}
+
+func TestCheckHoldsAChangedFileToTheSameRules(t *testing.T) {
+	t.Parallel()
+	var told [][]string
+	check := mustParse(t, minimal).Check([]string{"POOLKEEPER_LOG_LEVEL=warn"}, func(s []string) { told = append(told, s) })
+	if err := check([]byte(minimal + "pools: {max_pool: 3}\n")); err == nil || !strings.Contains(err.Error(), "poolkeeper.yaml:7: pools.max_pool: ") {
+		t.Errorf("a broken file: %v", err)
+	}
+	for range 2 { // the second time there is nothing new to tell
+		if err := check([]byte(minimal + "pools: {max_pools: 3}\n")); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := [][]string{{"pools.max_pools", "log.level"}}; !reflect.DeepEqual(told, want) {
+		t.Errorf("told %v, not %v", told, want)
+	}
+}
+
+func TestPathsAreRelativeToTheFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "sql"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Parse(filepath.Join(dir, "c.yaml"), []byte(minimal+"onboard: {migrations: sql}\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Onboard.Migrations != filepath.Join(dir, "sql") {
+		t.Errorf("migrations is %s", cfg.Onboard.Migrations)
+	}
+}
+
+func TestOnboardingFollowsTheRowSettingOfThePools(t *testing.T) {
+	t.Parallel()
+	cfg := mustParse(t, minimal+"pools: {row_setting: my.tenant}\n")
+	if cfg.Onboard.RowSetting != "my.tenant" {
+		t.Errorf("onboard.row_setting is %s", cfg.Onboard.RowSetting)
+	}
+}
+
+func FuzzNoFileMakesTheParserPanicOrShowASecret(f *testing.F) {
+	f.Add([]byte(secretive))
+	f.Add([]byte("server: &a\n  sql: *a\n"))
+	f.Add([]byte("? [a]: b\n: c\n<<: {d: e}\n"))
+	f.Add([]byte("pools: !!binary aGk=\n---\n"))
+	f.Add([]byte("\x00\xff"))
+	files, _ := filepath.Glob("testdata/bad/*.yaml")
+	for _, file := range files {
+		if data, err := os.ReadFile(file); err == nil {
+			f.Add(data)
+		}
+	}
+	const token = "TOKEN=swordfish"
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cfg, err := config.Parse("poolkeeper.yaml", data, []string{token, "POOLKEEPER_SERVER_SCRAPE_TOKEN=env:TOKEN"})
+		if err != nil {
+			if strings.Contains(err.Error(), "swordfish") {
+				t.Errorf("the error shows a secret: %v", err)
+			}
+			return
+		}
+		if show, err := cfg.Show(); err != nil || strings.Contains(show, "swordfish") {
+			t.Errorf("Show gives %v:\n%s", err, show)
+		}
+	})
+}
+
+var _ fmt.Stringer = (*config.Config)(nil)
+
+func ExampleConfig_Show() {
+	cfg, err := config.Parse("poolkeeper.yaml", []byte(minimal), []string{"POOLKEEPER_LOG_FORMAT=json"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	show, _ := cfg.Show()
+	_, log, _ := strings.Cut(show, "log:\n")
+	fmt.Println(strings.SplitAfter(log, "\n")[:2])
+	// Output:
+	// [  level: info # default
+	//    format: json # env POOLKEEPER_LOG_FORMAT
+	// ]
+}
+
+var _ = registry.Secret{}

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+type (
+	// Problem is one thing that is wrong with the configuration: the file
+	// (or "environment"), the line, the setting's path, and what would be
+	// right. It never contains a secret.
+	Problem = registry.Problem
+	// Problems are all that was found, in the order of the lines: the error
+	// of [Load].
+	Problems = registry.Problems
+)
+
+// inOrder returns the problems as an error, nil when there are none.
+func inOrder(p Problems) error {
+	if len(p) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p, func(a, b *Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
+	return p
+}
+
+// said reports whether something was said of the field already.
+func (l *loading) said(field string) bool {
+	return slices.ContainsFunc(l.problems, func(p *Problem) bool { return p.Field == field })
+}
+
+// tenantProblems takes over what registry found, with the lines of clusters,
+// which only this package knows.
+func (l *loading) tenantProblems(err error) {
+	if err == nil {
+		return
+	}
+	found, ok := errors.AsType[Problems](err)
+	if !ok {
+		l.problem(0, "tenants", "%v", err)
+		return
+	}
+	for _, p := range found {
+		if p.Line == 0 {
+			p.File, p.Line = l.config.path, l.lines[p.Field]
+		}
+		if !l.said(p.Field) || strings.HasPrefix(p.Field, "tenants.") {
+			l.problems = append(l.problems, p)
+		}
+	}
+}
+
+// nearest says which of the names was probably meant, or lists them when none
+// is near.
+func nearest(name string, names []string) string {
+	best, distance := "", min(len(name)/3+2, 4)
+	for _, candidate := range names {
+		if d := editDistance(name, candidate); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	if best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "it may be " + strings.Join(names, ", ")
+}
+
+// editDistance counts the single letters to insert, remove or replace.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
