@@ -107,6 +107,7 @@ func (e *entry) configure(cfg *pgxpool.Config) {
 		c.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	}
 	c.Tracer = &tracer{entry: e}
+	c.RuntimeParams["client_encoding"] = "UTF8" // the driver's; else the database's own would be used
 	maps.Copy(c.RuntimeParams, e.plan.startup())
 	dial := c.DialFunc
 	if k.cfg.Dial != nil {

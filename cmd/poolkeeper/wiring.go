@@ -51,6 +51,7 @@ func wire(cfg *config.Config, source registry.Source, m *metrics.Metrics, log *s
 	s.server, err = server.New(cfg.Server, server.Deps{
 		Router: way, Keeper: keeper, Registry: tenants, Metrics: m.Handler(), Observer: m,
 		Log: log, Version: thisBuild().version,
+		PathPrefix: cfg.Router.PathPrefix, Header: cfg.Router.Header,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.closePools())

@@ -1,0 +1,43 @@
+package pgtest
+
+import "context"
+
+// Stop stops the server and returns when no process of it is left. Data is
+// written out first, unless ctx ends before that is done; then the stop is
+// hard, but complete all the same. A temporary folder is removed. Stopping
+// again does nothing.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	s.stopped = true
+	s.proc.stop(ctx)
+	return s.leave()
+}
+
+// Kill ends every process of the server by force, as a crash would, and
+// returns when they are gone. The data stays as it was; [Server.Restart]
+// recovers it.
+func (s *Server) Kill() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return ErrStopped
+	}
+	s.proc.kill()
+	return nil
+}
+
+// Restart stops the server if it runs, starts it again on the same port and
+// returns when it accepts connections.
+func (s *Server) Restart(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return ErrStopped
+	}
+	s.proc.stop(ctx)
+	return s.launch(ctx, s.port)
+}

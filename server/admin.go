@@ -1,0 +1,209 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/server/sqlwire"
+)
+
+// Sizes of a page of tenants.
+const (
+	pageDefault = 100
+	pageMax     = 1000
+)
+
+// tenantPage is the answer of GET /v1/tenants. Next is the "after" of the next
+// page, absent on the last one.
+type tenantPage struct {
+	Tenants []tenantView `json:"tenants"`
+	Next    string       `json:"next,omitempty"`
+}
+
+// listTenants answers GET /v1/tenants?after=ID&limit=N.
+func (s *Server) listTenants(c *gin.Context) {
+	after, limit, err := pageOf(c)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	records, err := s.deps.Registry.List(c.Request.Context(), after, limit+1)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	page := tenantPage{Tenants: make([]tenantView, 0, len(records))}
+	if len(records) > limit {
+		records = records[:limit]
+		page.Next = records[limit-1].ID.String()
+	}
+	for _, t := range records {
+		page.Tenants = append(page.Tenants, viewOf(t))
+	}
+	writeJSON(c, http.StatusOK, page)
+}
+
+func pageOf(c *gin.Context) (after registry.ID, limit int, err error) {
+	if text := c.Query("after"); text != "" {
+		if after, err = registry.ParseID(text); err != nil {
+			return after, 0, badRequest("after: " + err.Error())
+		}
+	}
+	limit, err = strconv.Atoi(cmp.Or(c.Query("limit"), strconv.Itoa(pageDefault)))
+	if err != nil || limit < 1 || limit > pageMax {
+		return after, 0, badRequest("limit must be a number from 1 to " + strconv.Itoa(pageMax))
+	}
+	return after, limit, nil
+}
+
+func badRequest(message string) error { return &sqlwire.BadRequestError{Message: message} }
+
+// showTenant answers GET /v1/tenants/{id}, for tenants that are not active too.
+func (s *Server) showTenant(c *gin.Context) {
+	id, ok := s.idOf(c)
+	if !ok {
+		return
+	}
+	t, err := s.record(c.Request.Context(), id)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	writeJSON(c, http.StatusOK, viewOf(t))
+}
+
+// record finds a record whatever its status. The lookup has no answer but
+// "not active" for those that are not; they are few, and looked for in the list.
+func (s *Server) record(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
+	t, err := s.deps.Registry.Tenant(ctx, id)
+	if errors.Is(err, registry.ErrUnknown) {
+		return nil, errNoTenant
+	}
+	if !errors.Is(err, registry.ErrInactive) {
+		return t, err
+	}
+	var after registry.ID
+	for {
+		page, err := s.deps.Registry.List(ctx, after, pageMax)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page {
+			if t.ID == id {
+				return t, nil
+			}
+		}
+		if len(page) < pageMax {
+			return nil, errNoTenant
+		}
+		after = page[len(page)-1].ID
+	}
+}
+
+// idOf reads the id in the path, or refuses.
+func (s *Server) idOf(c *gin.Context) (registry.ID, bool) {
+	id, err := registry.ParseID(c.Param("id"))
+	if err != nil {
+		s.refuse(c, badRequest("the path holds no tenant id: "+err.Error()))
+	}
+	return id, err == nil
+}
+
+// poolList is the answer of GET /v1/pools and GET /v1/pools/{id}: a tenant may
+// have one that is ready, and more that drain.
+type poolList struct {
+	Pools []pools.Stat `json:"pools"`
+}
+
+// listPools answers GET /v1/pools: every pool with its numbers.
+func (s *Server) listPools(c *gin.Context) {
+	writeJSON(c, http.StatusOK, poolList{Pools: sorted(s.deps.Keeper.Stats())})
+}
+
+func sorted(stats []pools.Stat) []pools.Stat {
+	slices.SortFunc(stats, func(a, b pools.Stat) int {
+		return cmp.Or(cmp.Compare(a.Tenant.String(), b.Tenant.String()), cmp.Compare(b.State, a.State), a.Opened.Compare(b.Opened))
+	})
+	if stats == nil {
+		return []pools.Stat{} // [] and not null
+	}
+	return stats
+}
+
+// showPool answers GET /v1/pools/{id}.
+func (s *Server) showPool(c *gin.Context) {
+	id, ok := s.idOf(c)
+	if !ok {
+		return
+	}
+	stats := slices.DeleteFunc(s.deps.Keeper.Stats(), func(p pools.Stat) bool { return p.Tenant != id })
+	if len(stats) == 0 {
+		s.refuse(c, errNoPool)
+		return
+	}
+	writeJSON(c, http.StatusOK, poolList{Pools: sorted(stats)})
+}
+
+// evictPool answers POST /v1/pools/{id}/evict: the pool is retired. What runs
+// on it ends in peace, and the next request opens a new one.
+func (s *Server) evictPool(c *gin.Context) {
+	id, ok := s.idOf(c)
+	if !ok {
+		return
+	}
+	if !s.deps.Keeper.Evict(id) {
+		s.refuse(c, errNoPool)
+		return
+	}
+	s.log.InfoContext(c.Request.Context(), "pool evicted by an operator", "tenant", id.String())
+	writeJSON(c, http.StatusOK, struct {
+		Evicted registry.ID `json:"evicted"`
+	}{id})
+}
+
+// drained is the answer of POST /v1/drain. Leases are those still held.
+type drained struct {
+	Drained bool `json:"drained"`
+	Leases  int  `json:"leases"`
+}
+
+// drain answers POST /v1/drain: the server says that it is not ready, goes on
+// for not_ready, then refuses new work and waits for the rest, no longer than
+// drain_timeout. There is no way back but a restart. It answers 200 when
+// nothing is left, 202 when something is.
+func (s *Server) drain(c *gin.Context) {
+	s.log.InfoContext(c.Request.Context(), "drain asked for by an operator")
+	s.notReady.Store(true)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.NotReady+s.cfg.DrainTimeout)
+	defer cancel()
+	pause(ctx, s.cfg.NotReady)
+	err := s.deps.Keeper.Drain(ctx)
+	answer := drained{Drained: err == nil}
+	for _, p := range s.deps.Keeper.Stats() {
+		answer.Leases += p.Leases
+	}
+	status := http.StatusOK
+	if err != nil {
+		status = http.StatusAccepted
+	}
+	writeJSON(c, status, answer)
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

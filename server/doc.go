@@ -1,0 +1,33 @@
+// Package server is Poolkeeper's HTTP side: SQL over HTTP for tenants, and an
+// admin API for operators on a listener of its own.
+//
+// A request's way, in the order of the files: routes.go names every route;
+// observe.go gives the request its id, its trace and its line in the log, and
+// recover.go keeps a panic inside; sql.go resolves the tenant and reads what is
+// asked (request.go), runs the statements on a connection of the tenant's own
+// pool, and writes the answer (answer.go) or streams it (stream.go). Whatever
+// goes wrong on the way is an error that problem.go turns into a status and
+// refuse.go writes in the dialect that the client speaks. run.go and stop.go
+// are the server's own life.
+//
+// # What holds
+//
+//   - No connection is taken before the tenant is known and the body is read
+//     and understood; none is kept while an answer is written, unless the
+//     client asked for a stream.
+//   - A statement ends with its request: when the client goes away, when the
+//     deadline passes, or when the server stops and its patience ends.
+//   - Every write to a client has a deadline of its own, so that a reader who
+//     stops reading holds nothing for long and a long stream is never cut
+//     while it flows.
+//   - Unknown, suspended and malformed tenants get one answer. Logs tell them
+//     apart; no log line holds a statement, a parameter or a credential.
+//
+// # Admin API
+//
+// The admin listener has no credentials of its own yet. It therefore binds to
+// a loopback address unless a scrape token is set, and even then every route
+// but /metrics and the health checks answers to loopback peers alone. A web
+// page cannot use it through a visitor's browser: requests must name a
+// loopback host or address, and come from no other site.
+package server

@@ -1,0 +1,51 @@
+package server
+
+import "errors"
+
+// Errors of New and Run; match them with errors.Is.
+var (
+	// ErrDeps is returned when New is not given what it cannot do without.
+	ErrDeps = errors.New("server: a dependency is missing")
+	// ErrStarted is returned when Run is called a second time.
+	ErrStarted = errors.New("server: was started before")
+	// ErrCut is returned by Run when requests or leases outlived the drain
+	// timeout and were cut.
+	ErrCut = errors.New("server: work was cut at the end of server.drain_timeout")
+)
+
+// Reasons why a request fails before the database is asked, or while its
+// answer is made. problem.go gives each its status.
+var (
+	// errStopping is the cause of a request's context when the server's
+	// patience ended.
+	errStopping = errors.New("server: stopping")
+	// errBodySlow is returned when a body is not there within read_timeout.
+	errBodySlow = errors.New("server: request body came too slowly")
+	// errBodyLost is returned when the client went away in its body.
+	errBodyLost = errors.New("server: request body ended early")
+	// errEncoding is returned for a compressed body.
+	errEncoding = errors.New("server: request body is encoded")
+	// errNoRoute is returned when no route has the path.
+	errNoRoute = errors.New("server: no such route")
+	// errNoMethod is returned when the path has no such method.
+	errNoMethod = errors.New("server: no such method here")
+	// errNotReady is returned by /readyz while the server stops or drains.
+	errNotReady = errors.New("server: not ready")
+	// errNotLocal is returned when the admin API is asked from elsewhere.
+	errNotLocal = errors.New("server: the admin API answers to this machine alone")
+	// errScrapeToken is returned when /metrics is asked without its token.
+	errScrapeToken = errors.New("server: scrape token missing or wrong")
+	// errNoTenant is returned by the admin API for an id without a record.
+	errNoTenant = errors.New("server: no such tenant")
+	// errNoPool is returned by the admin API for a tenant without a pool.
+	errNoPool = errors.New("server: tenant has no pool")
+	// errPanic is returned when a handler panicked.
+	errPanic = errors.New("server: handler panicked")
+)
+
+// statementError marks an error that came from running the client's own
+// statements, so that what PostgreSQL says may be told to the client.
+type statementError struct{ err error }
+
+func (e *statementError) Error() string { return e.err.Error() }
+func (e *statementError) Unwrap() error { return e.err }

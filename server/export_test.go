@@ -1,0 +1,17 @@
+package server
+
+import (
+	"context"
+
+	"github.com/poolkeeper/poolkeeper/router"
+)
+
+// Session is what SetAcquire's function lends.
+type Session = session
+
+// SetAcquire has the server borrow its connections from fn. It is the one
+// seam that tests need: everything above it is real, and what fn lends may
+// speak to a fake PostgreSQL.
+func (s *Server) SetAcquire(fn func(ctx context.Context, v *router.Visit) (Session, error)) {
+	s.acquire = fn
+}

@@ -1,0 +1,282 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBadBodiesGetAClear400(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for name, body := range map[string]string{
+		"empty":                "",
+		"no JSON":              "select 1",
+		"cut off":              `{"query":"one"`,
+		"something behind":     `{"query":"one"} {}`,
+		"an array":             `[]`,
+		"a string":             `"one"`,
+		"no query":             `{"params":[]}`,
+		"query is a number":    `{"query":1}`,
+		"query is null":        `{"query":null}`,
+		"params is an object":  `{"query":"one","params":{}}`,
+		"queries is an object": `{"queries":{}}`,
+		"query and queries":    `{"query":"one","queries":[]}`,
+		"arrayMode is text":    `{"query":"one","arrayMode":"yes"}`,
+		"NUL in the query":     `{"query":"one\u0000"}`,
+		"NUL in a parameter":   `{"query":"echo","params":["a\u0000b"]}`,
+		"a raw NUL":            "{\"query\":\"one\x00\"}",
+		"invalid UTF-8":        "{\"query\":\"\xff\xfe\"}",
+		"deep nesting":         `{"query":"echo","params":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`,
+	} {
+		for _, headers := range [][]string{{"X-Tenant-ID", "acme"}, {"Neon-Connection-String", neon}} {
+			r := h.post(t, "/sql", body, headers...)
+			if r.status != http.StatusBadRequest {
+				t.Errorf("%s: status %d: %s", name, r.status, r.body)
+				continue
+			}
+			object := r.object(t)
+			if text := fmt.Sprint(object["detail"], object["message"]); len(text) < 10 {
+				t.Errorf("%s: the body says little: %s", name, r.body)
+			}
+		}
+	}
+	if h.lent() != 0 {
+		t.Errorf("%d connections were taken for them", h.lent())
+	}
+}
+
+func TestParametersMayBeLong(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	long := strings.Repeat("ü'\"", 10000)
+	r := h.post(t, "/sql", fmt.Sprintf(`{"query":"echo","params":[%q]}`, long), "X-Tenant-ID", "acme")
+	if r.status != http.StatusOK || len(r.body) < len(long) {
+		t.Errorf("status %d, %d bytes", r.status, len(r.body))
+	}
+}
+
+func TestNoContentTypeIsRequired(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	for _, media := range []string{"text/plain;charset=UTF-8", "application/sql", "application/json", "nonsense"} {
+		if r := h.post(t, "/sql", `{"query":"one"}`, "X-Tenant-ID", "acme", "Content-Type", media); r.status != http.StatusOK {
+			t.Errorf("%s: status %d", media, r.status)
+		}
+	}
+}
+
+func TestACompressedBodyIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	if r := h.post(t, "/sql", "\x1f\x8b", "X-Tenant-ID", "acme", "Content-Encoding", "gzip"); r.status != http.StatusUnsupportedMediaType {
+		t.Errorf("gzip: status %d", r.status)
+	}
+	if r := h.post(t, "/sql", `{"query":"one"}`, "X-Tenant-ID", "acme", "Content-Encoding", "identity"); r.status != http.StatusOK {
+		t.Errorf("identity: status %d", r.status)
+	}
+}
+
+func TestABodyOverTheLimitIs413WhetherItsLengthIsToldOrNot(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) { h.cfg.SQL.MaxBody = 4096 })
+	url, _, _ := h.serve(t)
+	body := `{"query":"` + strings.Repeat("x", 8000) + `"}`
+	for name, reader := range map[string]io.Reader{"told": strings.NewReader(body), "chunked": io.MultiReader(strings.NewReader(body))} {
+		res := do(t, url+"/sql", reader, "X-Tenant-ID", "acme")
+		if res.StatusCode != http.StatusRequestEntityTooLarge || !res.Close {
+			t.Errorf("%s: status %d, connection closed: %v", name, res.StatusCode, res.Close)
+		}
+	}
+	exact := `{"query":"one"` + strings.Repeat(" ", 4096-15) + `}`
+	if res := do(t, url+"/sql", strings.NewReader(exact), "X-Tenant-ID", "acme"); res.StatusCode != http.StatusOK {
+		t.Errorf("%d bytes: status %d", len(exact), res.StatusCode)
+	}
+}
+
+// do posts, and reads the answer to its end.
+func do(t *testing.T, url string, body io.Reader, headers ...string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := newClient(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// newClient returns a client whose connections end with the test.
+func newClient(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func TestABodyThatDoesNotComeIs408(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) { h.cfg.ReadTimeout = 100 * time.Millisecond })
+	h.serve(t)
+	status := rawRequest(t, h.server.Addr(), "POST /sql HTTP/1.1\r\nHost: x\r\nX-Tenant-ID: acme\r\nContent-Length: 100\r\n\r\n{\"que")
+	if status != "HTTP/1.1 408 Request Timeout" {
+		t.Errorf("answered %q", status)
+	}
+}
+
+func TestHeadersThatAreTooManyAre431(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) { h.cfg.MaxHeaderBytes = 4096 })
+	h.serve(t)
+	status := rawRequest(t, h.server.Addr(), "POST /sql HTTP/1.1\r\nHost: x\r\nX-Tenant-ID: "+strings.Repeat("a", 20000)+"\r\n\r\n")
+	if status != "HTTP/1.1 431 Request Header Fields Too Large" {
+		t.Errorf("answered %q", status)
+	}
+}
+
+func TestHeadersThatDoNotComeEndTheConnection(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) { h.cfg.ReadHeaderTimeout = 100 * time.Millisecond })
+	h.serve(t)
+	if status := rawRequest(t, h.server.Addr(), "POST /sql HTTP/1.1\r\nHost: x\r\n"); status != "" {
+		t.Errorf("answered %q", status)
+	}
+}
+
+// rawRequest sends text and returns the first line that comes back, "" when
+// the connection ends without one.
+func rawRequest(t *testing.T, address, text string) string {
+	t.Helper()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil && line == "" && !isEnd(err) {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// isEnd reports whether err says that the other side closed the connection.
+func isEnd(err error) bool {
+	var network net.Error
+	return !errors.As(err, &network) || !network.Timeout()
+}
+
+func TestAStatementMayOutlastTheReadTimeout(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) {
+		h.cfg.ReadTimeout, h.cfg.ReadHeaderTimeout = 300*time.Millisecond, 300*time.Millisecond
+		h.cfg.SQL.Timeout = time.Second
+	})
+	url, _, _ := h.serve(t)
+	// With the read deadline left on the connection, the server would take the
+	// client's silence for its departure after 300 ms.
+	if res := do(t, url+"/sql", strings.NewReader(`{"query":"sleep"}`), "X-Tenant-ID", "acme"); res.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("status %d, want 504 after sql.timeout", res.StatusCode)
+	}
+}
+
+func TestAClientMayShortenItsDeadlineAndNotLengthenIt(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = time.Second })
+	for _, asked := range []string{"50ms", "0.05", "1e-2"} {
+		began := time.Now()
+		r := h.post(t, "/sql", `{"query":"sleep"}`, "X-Tenant-ID", "acme", "X-Request-Timeout", asked)
+		if took := time.Since(began); r.status != http.StatusGatewayTimeout || took > 900*time.Millisecond {
+			t.Errorf("%s: status %d after %v", asked, r.status, took)
+		}
+	}
+	for _, asked := range []string{"1h", "1e300", "1e400"} {
+		began := time.Now()
+		r := h.post(t, "/sql", `{"query":"sleep"}`, "X-Tenant-ID", "acme", "X-Request-Timeout", asked)
+		if took := time.Since(began); r.status != http.StatusGatewayTimeout || took < time.Second || took > 5*time.Second {
+			t.Errorf("%s: status %d after %v", asked, r.status, took)
+		}
+	}
+	for _, asked := range []string{"0", "-1", "soon", "NaN", "-Inf", "1 s", "0s", "5 minutes", strings.Repeat("x", 10000)} {
+		r := h.post(t, "/sql", `{"query":"one"}`, "X-Tenant-ID", "acme", "X-Request-Timeout", asked)
+		if r.status != http.StatusBadRequest {
+			t.Errorf("%.20s: status %d, want 400", asked, r.status)
+		}
+	}
+}
+
+func TestATenantsOwnLimitHoldsEvenWhenSQLLiftsIt(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	began := time.Now()
+	r := h.post(t, "/sql", `{"query":"sleep"}`, "X-Tenant-ID", "quick") // 50 ms, and half a second of grace
+	if took := time.Since(began); r.status != http.StatusGatewayTimeout || took < 500*time.Millisecond || took > 5*time.Second {
+		t.Errorf("status %d after %v", r.status, took)
+	}
+}
+
+func TestAClientThatLeavesEndsItsStatement(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	url, _, _ := h.serve(t)
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/sql", strings.NewReader(`{"query":"sleep"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Tenant-ID", "acme")
+	gone := make(chan error, 1)
+	go func() {
+		res, err := newClient(t).Do(req)
+		if err == nil {
+			res.Body.Close()
+		}
+		gone <- err
+	}()
+	waitFor(t, func() bool { return h.lent() == 1 })
+	leave()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the request ended with %v", err)
+	}
+	waitFor(t, func() bool { return h.session(t).released.Load() == 1 })
+	if !h.session(t).discarded.Load() {
+		t.Error("a connection whose statement was cut is not discarded")
+	}
+	waitFor(t, func() bool { return h.observed.last().status == 499 })
+}
+
+// waitFor polls for what another goroutine brings about and has no channel for.
+func waitFor(t testing.TB, is func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatal("it did not happen within 10s")
+		}
+	}
+}

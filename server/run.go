@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+// listeners are the bound sockets; admin is nil without one.
+type listeners struct{ data, admin net.Listener }
+
+// Run binds both listeners, serves until ctx ends, then stops in order: it
+// says that it is not ready and goes on for not_ready, stops accepting while
+// leases drain, and closes the pools; what is not done within drain_timeout is
+// cut. It returns nil after a stop in which everything ended by itself, ErrCut
+// when something was cut, a sentence that names the setting when an address
+// cannot be bound, or what ended a listener. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.started.Swap(true) {
+		return ErrStarted
+	}
+	l, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	// The end of ctx begins the stop; it must not end the requests.
+	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	data, admin := s.httpServer(requests, s.data), s.httpServer(requests, s.admin)
+	failed := make(chan error, 2)
+	serve := func(h *http.Server, l net.Listener) {
+		if l != nil {
+			go func() { failed <- h.Serve(l) }()
+		}
+	}
+	serve(data, l.data)
+	serve(admin, l.admin)
+	close(s.ready)
+	s.log.InfoContext(ctx, "serving", "listen", s.addr, "admin_listen", s.adminAddr, "version", s.deps.Version)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("server: a listener ended: %w", err)
+	}
+	return errors.Join(err, s.stop(requests, cut, data, admin))
+}
+
+func (s *Server) httpServer(requests context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
+		ReadTimeout:       s.cfg.ReadTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    s.cfg.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+	}
+}
+
+func (s *Server) listen(ctx context.Context) (listeners, error) {
+	data, err := bind(ctx, "server.listen", s.cfg.Listen)
+	if err != nil {
+		return listeners{}, err
+	}
+	s.addr = data.Addr().String()
+	if s.cfg.AdminListen == "" {
+		return listeners{data: data}, nil
+	}
+	admin, err := bind(ctx, "server.admin_listen", s.cfg.AdminListen)
+	if err == nil && s.cfg.ScrapeToken.IsZero() && !isLoopback(admin.Addr().String()) {
+		err = errors.Join(fmt.Errorf("server.admin_listen: %s leads to %s, which other machines can reach; use 127.0.0.1", s.cfg.AdminListen, admin.Addr()), admin.Close())
+	}
+	if err != nil {
+		return listeners{}, errors.Join(err, data.Close())
+	}
+	s.adminAddr = admin.Addr().String()
+	return listeners{data: data, admin: admin}, nil
+}
+
+// bind listens, or says in a sentence why it cannot.
+func bind(ctx context.Context, field, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is in use by another program; stop it, or set another port: %w", field, address, err)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: this user may not listen on %s; use a port from 1024 up: %w", field, address, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: %s is not an address of this machine; use one that is, or leave the host empty for all: %w", field, address, err)
+	default:
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w", field, address, err)
+	}
+}

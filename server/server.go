@@ -1,0 +1,161 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/router"
+)
+
+// Router tells whose request it is. *router.Router is one.
+type Router interface {
+	Route(req *http.Request) (*router.Visit, error)
+}
+
+// Keeper is the set of live pools, as far as the admin API and a stop need it.
+// *pools.Keeper is one.
+type Keeper interface {
+	Stats() []pools.Stat
+	Evict(id registry.ID) bool
+	Drain(ctx context.Context) error
+	Close(ctx context.Context) error
+}
+
+// Registry lists records, active or not, for the admin API.
+// *registry.Registry is one.
+type Registry interface {
+	Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error)
+	List(ctx context.Context, after registry.ID, limit int) ([]*registry.Tenant, error)
+}
+
+// Observer is told of every answered request; it must not block.
+// *metrics.Metrics is one.
+type Observer interface {
+	// HTTP gets the route's pattern ("unmatched" for a path without one), the
+	// method ("other" for an unusual one), the status and the time taken. What
+	// a tenant's requests come to is pools.Observer's business.
+	HTTP(route, method string, status int, took time.Duration)
+}
+
+// Deps are the parts that a Server works with.
+type Deps struct {
+	// Router is mandatory.
+	Router Router
+	// Keeper is mandatory. Run closes it.
+	Keeper Keeper
+	// Registry is mandatory.
+	Registry Registry
+	// Metrics answers GET /metrics on the admin listener; nil means no such
+	// route.
+	Metrics http.Handler
+	// Observer may be nil.
+	Observer Observer
+	// Log gets a line for every request; nil means silence.
+	Log *slog.Logger
+	// Version is shown by the admin listener's /livez.
+	Version string
+	// PathPrefix and Header are the router's: where the path names the tenant,
+	// and which header browsers may send from elsewhere. "" means the
+	// router's defaults, /t/ and X-Tenant-ID.
+	PathPrefix, Header string
+}
+
+// Server answers HTTP. Make one with New, then Run it, or mount Handler and
+// AdminHandler elsewhere.
+type Server struct {
+	cfg      Config
+	deps     Deps
+	log      *slog.Logger
+	observer Observer
+	acquire  acquireFunc
+	data     http.Handler
+	admin    http.Handler
+	buffers  sync.Pool // of *bytes.Buffer: answers in the making
+
+	notReady atomic.Bool // set once, when a drain or a stop begins
+	started  atomic.Bool
+	ready    chan struct{} // closed when both listeners are bound
+	// Written before ready closes, read after.
+	addr, adminAddr string
+}
+
+// A session is a connection lent for one request. *pools.Conn is one.
+type session interface {
+	Conn() *pgx.Conn
+	Walled() error
+	Discard()
+	Release()
+}
+
+// An acquireFunc takes a connection from the visit's pool. Tests replace it.
+type acquireFunc func(ctx context.Context, v *router.Visit) (session, error)
+
+// New returns a Server that is not running yet. Its error is that of
+// cfg.Validate, or ErrDeps.
+func New(cfg Config, d Deps) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	if d.Router == nil || d.Keeper == nil || d.Registry == nil {
+		return nil, fmt.Errorf("%w: router, keeper and registry are needed", ErrDeps)
+	}
+	s := &Server{cfg: cfg, deps: d, log: d.Log, observer: d.Observer, acquire: acquire, ready: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.observer == nil {
+		s.observer = unobserved{}
+	}
+	defaults := router.Defaults()
+	s.deps.PathPrefix = cmp.Or(d.PathPrefix, defaults.PathPrefix)
+	s.deps.Header = cmp.Or(d.Header, defaults.Header)
+	s.buffers.New = func() any { return new(bytes.Buffer) }
+	s.data = paced(cfg.WriteTimeout, s.dataRoutes())
+	s.admin = paced(cfg.WriteTimeout, s.adminRoutes())
+	return s, nil
+}
+
+// Handler answers what the data listener does.
+func (s *Server) Handler() http.Handler { return s.data }
+
+// AdminHandler answers what the admin listener does. It refuses peers that
+// are not on this machine.
+func (s *Server) AdminHandler() http.Handler { return s.admin }
+
+// Ready is closed when Run has bound its listeners.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Addr is the data listener's address once Ready is closed.
+func (s *Server) Addr() string { return s.addr }
+
+// AdminAddr is the admin listener's address once Ready is closed, "" without
+// one.
+func (s *Server) AdminAddr() string { return s.adminAddr }
+
+//nolint:iface // it is an acquireFunc: tests lend something else
+func acquire(ctx context.Context, v *router.Visit) (session, error) {
+	lease, err := v.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := lease.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+type unobserved struct{}
+
+func (unobserved) HTTP(string, string, int, time.Duration) {}

@@ -1,0 +1,87 @@
+package sqlwire
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	streamBuffer = 32 << 10              // bytes that wait for a write at most, beside one row
+	streamDelay  = 20 * time.Millisecond // how long they wait at most
+	maxStreamRow = 64 << 20              // bytes of one row on the wire
+)
+
+// Stream runs one query and writes its answer as NDJSON: a line with "fields" and "rowAsArray", a line for each row, and a trailer with "command" and
+// "rowCount", or with "error" and the fields of ErrorBody. Without a trailer the stream was cut. It holds one row and 32 KiB, which it writes and
+// flushes when they are full or 20 ms old, never two at a time but from more than one goroutine. A row beyond 64 MiB is a *TooLargeError.
+//
+// Nothing is written before the first row, or the end, is there: an error with Outcome.Started false is the caller's to answer. An error after that is
+// in the trailer, and is returned too. Errors are those of Execute, and those of w and flush.
+func Stream(ctx context.Context, pg *pgconn.PgConn, q Query, opt Options, w io.Writer, flush func() error) (Outcome, error) {
+	if err := refuse(Request{Queries: []Query{q}}); err != nil {
+		return Outcome{}, err
+	}
+	pg.Frontend().SetMaxBodyLen(maxStreamRow)
+	defer unlimitMessages(pg)
+	query, cancel := context.WithCancel(ctx)
+	defer cancel()
+	result := pg.ExecParams(query, q.SQL, q.Params, nil, nil, nil)
+	out := &lineWriter{w: w, flush: flush, failed: cancel}
+	out.timer = time.AfterFunc(streamDelay, out.late)
+	defer out.close()
+	outcome, err := stream(result, out, opt.RawText, q.arrayMode(opt))
+	if fault := out.err(); fault != nil { // nobody listens any more
+		outcome.Discard, err = true, fault
+		cancel()
+		_, _ = result.Close()
+	}
+	outcome.Discard = outcome.Discard || inDoubt(ctx, pg, err)
+	return outcome, err
+}
+
+// stream writes one result, and returns the error of the query.
+func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode bool) (Outcome, error) {
+	var outcome Outcome
+	fields := slices.Clone(result.FieldDescriptions()) // theirs are valid until the result is closed
+	rows := newRowWriter(fields, rawText, arrayMode)
+	head := func(dst []byte) []byte {
+		dst = appendFields(append(dst, `{"fields":`...), fields)
+		dst = append(dst, `,"rowAsArray":`...)
+		return append(strconv.AppendBool(dst, arrayMode), '}')
+	}
+	for out.err() == nil && result.NextRow() {
+		if !outcome.Started {
+			outcome.Started = true
+			out.line(head)
+		}
+		out.line(func(dst []byte) []byte { return rows.appendRow(dst, result.Values()) })
+		outcome.Rows++
+	}
+	if err := out.err(); err != nil {
+		return outcome, err
+	}
+	tag, err := outcome.conclude(result)
+	if err = limited(err, maxStreamRow); err != nil && !outcome.Started {
+		return outcome, err
+	}
+	if !outcome.Started {
+		outcome.Started = true
+		out.line(head)
+	}
+	out.line(func(dst []byte) []byte { return appendTrailer(dst, tag, err) })
+	out.send()
+	return outcome, err
+}
+
+func appendTrailer(dst []byte, tag pgconn.CommandTag, err error) []byte {
+	if err == nil {
+		return append(appendTag(append(dst, '{'), tag), '}')
+	}
+	body := ErrorBody(err)
+	return append(body.append(append(dst, `{"error":`...)), '}')
+}
