@@ -40,7 +40,7 @@ lint: ## the linters of .golangci.yaml
 
 .PHONY: vet
 vet: ## go vet, files behind build tags included
-	go vet -tags clients,stress ./...
+	go vet -tags clients,fetch,mutate ./...
 
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum say exactly what is used
@@ -59,8 +59,13 @@ integration: ## end to end against a private PostgreSQL, with the race detector
 	go test -race -shuffle=on -count=1 -timeout 15m ./integration/...
 
 .PHONY: stress
-stress: ## the long runs: random actions against a model, many clients and tenants
-	go test -race -shuffle=on -count=1 -timeout 60m -tags stress ./pools/... ./integration/...
+stress: ## the long runs: random actions on a fake clock, many clients and tenants
+	POOLKEEPER_STRESS=500 go test -race -count=1 -timeout 60m -run RandomActions ./pools
+	POOLKEEPER_REQUESTS=50000 go test -count=1 -timeout 30m -run 'UnderLoad$$' ./integration
+
+.PHONY: mutate
+mutate: ## break each invariant in turn and see that a test notices (minutes)
+	go test -count=1 -timeout 30m -tags mutate ./internal/mutate
 
 .PHONY: clients
 clients: ## the published npm clients against a running server (needs node and npm)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func application() http.Handler {
 			if err != nil {
 				return nil, err
 			}
-			return l.Query(ctx, "SELECT tenant FROM items")
+			return l.Query(ctx, "SELECT tenant FROM items") //nolint:rowserrcheck // its caller collects the rows
 		})
 	})
 	mux.HandleFunc("/tx", func(w http.ResponseWriter, r *http.Request) {
@@ -148,10 +149,8 @@ func expect(ctx context.Context, c *http.Client, url, name string, statuses ...i
 	if err != nil {
 		return err
 	}
-	for _, want := range statuses {
-		if status == want {
-			return nil
-		}
+	if slices.Contains(statuses, status) {
+		return nil
 	}
 	return fmt.Errorf("%s is answered %d %s", url, status, text)
 }

@@ -1,4 +1,6 @@
-package main
+//go:build mutate
+
+package mutate_test
 
 // mutations is the list; each invariant of package pools is broken at least
 // once.

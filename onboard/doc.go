@@ -1,0 +1,52 @@
+// Package onboard makes a tenant real: from its record to a role, a schema or
+// a database, privileges, tables, and a connection that works.
+//
+//	p, err := onboard.New(cfg, clusters, log)
+//	err = p.Provision(ctx, tenant) // nil: the tenant can be served
+//
+// [Provisioner.Provision] works with the cluster's administrator
+// (registry.Cluster.Admin) and looks before it acts: running it again changes
+// nothing, and running it after a crash heals what was left half done. It
+// returns nil only after a connection as the tenant has worked, so whoever
+// calls it registers the tenant afterwards.
+//
+// # What the isolations get
+//
+//	schema    a login of the tenant's own; a role that owns the schema and
+//	          cannot log in (with ddl: the login owns it); the login may use
+//	          the schema and read and write its tables, and nothing else
+//	database  the same in a database of its own, to which nobody else may
+//	          connect
+//	row       the cluster's shared login; tables in a shared schema, each with
+//	          a forced policy on its column tenant_id; a table without that
+//	          column can be read by every tenant and written by none
+//
+// A record without a login of its own uses the cluster's, which is the one of
+// its connection string: it is made when it is missing. A record with a
+// connection string of its own is the business of whoever runs that database:
+// only the connection is tried.
+//
+// # What every database with tenants gets
+//
+// CONNECT and TEMPORARY are revoked from PUBLIC, as are pg_stat_activity and
+// the advisory lock functions (one tenant could otherwise fill the lock table
+// of the whole server), except pg_advisory_unlock_all, with which Poolkeeper
+// itself tidies sessions. Only a superuser can do the latter two: another
+// administrator gets a warning in the log which names the statements.
+//
+// # Who the administrator may be
+//
+// A superuser; or a role with CREATEROLE, with CREATEDB where tenants get
+// databases, and owner of the database in which tenants get schemas. Such a
+// role makes itself a member of the roles it works for while it works, and
+// ends that afterwards. Up to PostgreSQL 15 CREATEROLE allows that for every
+// role; from 16 on for the roles that the administrator has made.
+//
+// # Names
+//
+// Identifiers are quoted by pgx.Identifier and nothing else, literals by the
+// server from parameters, and passwords are sent as SCRAM verifiers only, so
+// that no log of the server ever contains one. Every role that Poolkeeper
+// makes carries a comment that says for whom; a role of the wanted name with
+// another comment, or none, belongs to somebody else and is refused.
+package onboard

@@ -1,0 +1,61 @@
+package onboard
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// What can be wrong with a record or its cluster; match with errors.Is. Every
+// error of a Provisioner names the tenant.
+var (
+	// ErrCluster is returned for a record whose cluster is not configured, or
+	// has no administrator.
+	ErrCluster = errors.New("cluster cannot be provisioned")
+	// ErrName is returned for a name that PostgreSQL would cut short or that
+	// is not a tenant's to have.
+	ErrName = errors.New("name cannot be used")
+	// ErrPassword is returned for a password that has characters which
+	// clients normalise differently.
+	ErrPassword = errors.New("password cannot be used")
+	// ErrConflict is returned when a role, schema or database of the wanted
+	// name belongs to somebody else.
+	ErrConflict = errors.New("name is taken")
+	// ErrPower is returned when a login can do more than a tenant may.
+	ErrPower = errors.New("login is too powerful")
+	// ErrPrivilege is returned when the administrator may not do what is
+	// needed.
+	ErrPrivilege = errors.New("administrator lacks a privilege")
+	// ErrMigrations is returned by New for a folder of migrations that cannot
+	// be used.
+	ErrMigrations = errors.New("migrations cannot be used")
+)
+
+// MigrationError says which migration failed for whom.
+type MigrationError struct {
+	Tenant   registry.ID
+	File     string // "" when no single file is to blame
+	SQLState string // "" when the server did not refuse
+	Err      error
+}
+
+// Error names the file and the SQLSTATE. The tenant is named by what wraps it.
+func (e *MigrationError) Error() string {
+	what := "migrations"
+	if e.File != "" {
+		what = "migration " + e.File
+	}
+	if e.SQLState != "" {
+		what += " (SQLSTATE " + e.SQLState + ")"
+	}
+	return fmt.Sprintf("%s: %v", what, e.Err)
+}
+
+// Unwrap returns what goose or the server said.
+func (e *MigrationError) Unwrap() error { return e.Err }
+
+// refuse returns an error of a kind with a text of its own.
+func refuse(kind error, format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{kind}, args...)...)
+}

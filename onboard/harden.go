@@ -1,0 +1,121 @@
+package onboard
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// publicRights lists what PUBLIC may still do in this database and should not,
+// as the statements that end it, with $database for the database's name. pg_advisory_unlock_all stays: Poolkeeper
+// tidies every session with it. Who may read all statistics keeps that.
+const publicRights = `
+select 'REVOKE ' || string_agg(x.privilege_type, ', ' order by x.privilege_type) || ' ON DATABASE $database FROM PUBLIC'
+from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
+where d.datname = current_database() and x.grantee = 0 and x.privilege_type in ('CONNECT', 'TEMPORARY')
+group by d.datname
+union all
+select 'REVOKE CREATE ON SCHEMA public FROM PUBLIC'
+from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) x
+where n.nspname = 'public' and x.grantee = 0 and x.privilege_type = 'CREATE'
+union all
+select 'REVOKE EXECUTE ON FUNCTION ' || string_agg(f.oid::regprocedure::text, ', ' order by f.oid) || ' FROM PUBLIC'
+from pg_proc f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x
+where f.pronamespace = 'pg_catalog'::regnamespace and f.proname ~ '^pg_(try_)?advisory_' and f.proname <> 'pg_advisory_unlock_all'
+	and x.grantee = 0 and x.privilege_type = 'EXECUTE'
+having count(*) > 0
+union all
+select s.sql
+from pg_class v, aclexplode(coalesce(v.relacl, acldefault('r', v.relowner))) x,
+	unnest(array['REVOKE ALL ON pg_catalog.pg_stat_activity FROM PUBLIC', 'GRANT SELECT ON pg_catalog.pg_stat_activity TO pg_read_all_stats']) s(sql)
+where v.oid = 'pg_catalog.pg_stat_activity'::regclass and x.grantee = 0 and x.privilege_type = 'SELECT'
+union all
+select s.sql
+from pg_proc f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x,
+	unnest(array['REVOKE EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer) FROM PUBLIC',
+		'GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer) TO pg_read_all_stats']) s(sql)
+where f.oid = 'pg_catalog.pg_stat_get_activity(integer)'::regprocedure and x.grantee = 0 and x.privilege_type = 'EXECUTE'`
+
+// harden takes from PUBLIC what one tenant could use against the others, and
+// lets the tenant connect.
+func (p *Provisioner) harden(ctx context.Context, a *admin, pl *plan) error {
+	unlock, err := p.shares.lock(ctx, pl.tenant.Cluster)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = again(ctx, func() error {
+		statements, err := a.publicRights(ctx)
+		if err != nil {
+			return err
+		}
+		return a.exec(ctx, "", statements...)
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.warnOpen(ctx, a); err != nil {
+		return err
+	}
+	return again(ctx, func() error { return letIn(ctx, a, pl) })
+}
+
+// publicRights returns the statements that this administrator may run.
+func (a *admin) publicRights(ctx context.Context) ([]string, error) {
+	all, err := a.openRights(ctx)
+	if err != nil || a.super {
+		return all, err
+	}
+	owns, err := a.yes(ctx, `select pg_has_role(current_user, datdba, 'USAGE') from pg_database where datname = current_database()`)
+	if err != nil || !owns {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(sql string) bool { return !strings.Contains(sql, " ON DATABASE ") }), nil
+}
+
+func (a *admin) openRights(ctx context.Context) ([]string, error) {
+	rows, err := a.Query(ctx, publicRights)
+	if err != nil {
+		return nil, err
+	}
+	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	for i, sql := range statements {
+		statements[i] = strings.ReplaceAll(sql, "$database", quote(a.Config().Database))
+	}
+	return statements, err
+}
+
+// warnOpen tells the operator what this administrator may not end.
+func (p *Provisioner) warnOpen(ctx context.Context, a *admin) error {
+	left, err := a.openRights(ctx)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	p.log.WarnContext(ctx, "onboard: PUBLIC may do more in this database than it should; have a superuser run these statements in it",
+		"database", a.Config().Database, "administrator", a.name, "statements", strings.Join(left, "; "))
+	return nil
+}
+
+// letIn grants CONNECT, to the login itself: what PUBLIC still has may be
+// taken away later.
+func letIn(ctx context.Context, a *admin, pl *plan) error {
+	var granted, able, mine bool
+	const query = `select
+		exists (select from aclexplode(d.datacl) x join pg_roles r on r.oid = x.grantee where r.rolname = $1 and x.privilege_type = 'CONNECT'),
+		has_database_privilege($1::name, d.oid, 'CONNECT'),
+		pg_has_role(current_user, d.datdba, 'USAGE')
+		from pg_database d where d.datname = current_database()`
+	if err := a.QueryRow(ctx, query, pl.login).Scan(&granted, &able, &mine); err != nil {
+		return err
+	}
+	switch {
+	case granted || (able && !mine && !a.super):
+		return nil
+	case !mine && !a.super:
+		return refuse(ErrPrivilege, "%s owns neither the database %s nor its roles; let its owner run GRANT CONNECT ON DATABASE %s TO %s",
+			a.name, pl.database, quote(pl.database), quote(pl.login))
+	}
+	return a.exec(ctx, "", "GRANT CONNECT ON DATABASE "+quote(pl.database)+" TO "+quote(pl.login))
+}

@@ -1,0 +1,145 @@
+package onboard
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// plan is where a tenant's data shall lie, and who shall reach it how. It is
+// made from the record alone.
+type plan struct {
+	tenant  *registry.Tenant
+	foreign bool // the record has a connection string of its own
+
+	admin         *pgx.ConnConfig // the administrator
+	adminDatabase string
+	user          *pgx.ConnConfig // how the tenant will connect
+
+	database string
+	schema   string
+	login    string
+	shared   bool   // the login belongs to several tenants
+	owner    string // owns the schema or the database; cannot log in
+	ownerOf  string // what the owner's comment says
+}
+
+// key names the place for keyedMutex.
+func (pl *plan) key() string {
+	return strings.Join([]string{pl.tenant.Cluster, pl.database, pl.schema}, "\x00")
+}
+
+func (pl *plan) row() bool { return pl.tenant.Isolation == registry.IsolationRow }
+
+// ownsSchema is the role that owns the schema and makes its tables.
+func (pl *plan) ownsSchema() string {
+	if pl.tenant.DDL && !pl.row() {
+		return pl.login
+	}
+	return pl.owner
+}
+
+// plan checks the record and derives the names.
+func (p *Provisioner) plan(t *registry.Tenant) (*plan, error) {
+	pl := &plan{tenant: t, foreign: !t.DSN.IsZero()}
+	cluster, ok := p.clusters[t.Cluster]
+	if !ok {
+		return nil, refuse(ErrCluster, "cluster %q is not configured", t.Cluster)
+	}
+	var err error
+	if pl.foreign {
+		pl.user, err = parseDSN("dsn", t.DSN)
+		pl.schema = t.Schema
+		return pl, err
+	}
+	if cluster.Admin.IsZero() {
+		return nil, refuse(ErrCluster, "clusters.%s.admin is missing: it is the login that makes roles and schemas", t.Cluster)
+	}
+	if pl.admin, err = parseDSN("clusters."+t.Cluster+".admin", cluster.Admin); err != nil {
+		return nil, err
+	}
+	if pl.user, err = parseDSN("clusters."+t.Cluster+".dsn", cluster.DSN); err != nil {
+		return nil, err
+	}
+	pl.adminDatabase = pl.admin.Database
+	pl.chooseLogin()
+	if err := pl.choosePlace(); err != nil {
+		return nil, err
+	}
+	return pl, pl.check()
+}
+
+// parseDSN hides what the parser says, because it may quote the text.
+func parseDSN(field string, dsn registry.Secret) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(dsn.Reveal())
+	if err != nil {
+		return nil, refuse(ErrCluster, "%s is not a connection string of PostgreSQL", field)
+	}
+	return cfg, nil
+}
+
+// chooseLogin: the record's, or the cluster's shared one.
+func (pl *plan) chooseLogin() {
+	t := pl.tenant
+	pl.shared = t.Login == "" || t.Login == pl.user.User || t.SharedLogin
+	if t.Login != "" && t.Login != pl.user.User {
+		pl.user.User, pl.user.Password = t.Login, t.Password.Reveal()
+	} else if !t.Password.IsZero() {
+		pl.user.Password = t.Password.Reveal()
+	}
+	pl.login = pl.user.User
+}
+
+// choosePlace: database, schema, and who owns them.
+func (pl *plan) choosePlace() error {
+	t := pl.tenant
+	pl.database = cmp.Or(t.Database, pl.user.Database)
+	pl.schema = t.Schema
+	pl.owner = ownerName(t.ID.String())
+	pl.ownerOf = "tenant " + t.ID.String()
+	switch t.Isolation {
+	case registry.IsolationSchema:
+	case registry.IsolationDatabase:
+		if t.Database == "" {
+			return refuse(ErrName, "database is missing: isolation is database")
+		}
+		pl.schema = cmp.Or(t.Schema, "public")
+	case registry.IsolationRow:
+		// The owner belongs to the schema, not to one of its tenants.
+		pl.owner = ownerName(pl.database + "_" + t.Schema)
+		pl.ownerOf = "schema " + t.Schema
+	default:
+		return refuse(ErrName, "isolation %q is none of schema, database, row", t.Isolation)
+	}
+	pl.user.Database = pl.database
+	return nil
+}
+
+// check refuses names that cannot be used.
+func (pl *plan) check() error {
+	if err := checkName("database", pl.database); err != nil {
+		return err
+	}
+	if err := checkRole(pl.login); err != nil {
+		return err
+	}
+	if pl.tenant.Isolation != registry.IsolationDatabase {
+		return checkSchema(pl.schema)
+	}
+	if err := checkOwnDatabase(pl); err != nil || pl.schema == "public" {
+		return err
+	}
+	return checkSchema(pl.schema)
+}
+
+// checkOwnDatabase refuses databases that are not a tenant's to have.
+func checkOwnDatabase(pl *plan) error {
+	switch pl.database {
+	case "postgres", "template0", "template1", pl.adminDatabase:
+		return refuse(ErrName, "database %q is not a tenant's to have", pl.database)
+	}
+	return nil
+}

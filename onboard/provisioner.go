@@ -1,0 +1,144 @@
+package onboard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// Provisioner makes tenants real. It holds no connections between calls and
+// may be used from many goroutines.
+type Provisioner struct {
+	cfg      Config
+	clusters map[string]registry.Cluster
+	log      *slog.Logger
+	tenants  *migrations // for schemas and databases; nil for none
+	shared   *migrations // for the shared schema of row isolation; nil for none
+
+	// places keeps two calls from working on one schema at a time, clusters
+	// apart from what all tenants of one share: the privileges of a database
+	// or of a shared role are one row in the catalogue, and PostgreSQL
+	// refuses the second of two changes at the same time. Order: a place
+	// first, then its cluster.
+	places, shares keyedMutex
+}
+
+// New returns a Provisioner. It reads and checks the folders of migrations.
+// Errors: those of Validate, and ErrMigrations.
+func New(cfg Config, clusters map[string]registry.Cluster, log *slog.Logger) (*Provisioner, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.RowSetting = cmp.Or(cfg.RowSetting, defaultRowSetting)
+	tenants, err := loadMigrations("onboard: migrations", cfg.Migrations)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := loadMigrations("onboard: shared", cfg.Shared)
+	if err != nil {
+		return nil, err
+	}
+	return &Provisioner{cfg: cfg, clusters: maps.Clone(clusters), log: log, tenants: tenants, shared: shared}, nil
+}
+
+// Provision makes the tenant's role, schema or database, privileges and
+// tables, as its isolation wants them, and tries a connection as the tenant.
+// Running it again changes nothing. The errors of this package say what is
+// wrong with the record or its surroundings; others come from the server.
+func (p *Provisioner) Provision(ctx context.Context, t *registry.Tenant) error {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
+	defer cancel()
+	if err := p.provision(ctx, t); err != nil {
+		return fmt.Errorf("onboard: tenant %s: %w", t.ID, err)
+	}
+	return nil
+}
+
+func (p *Provisioner) provision(ctx context.Context, t *registry.Tenant) error {
+	pl, err := p.plan(t)
+	if err != nil {
+		return err
+	}
+	if pl.foreign {
+		return p.tryTenant(ctx, pl)
+	}
+	unlock, err := p.places.lock(ctx, pl.key())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	home, err := openAdmin(ctx, pl, pl.adminDatabase)
+	if err != nil {
+		return err
+	}
+	defer home.close(ctx)
+	err = p.alone(ctx, home, pl)
+	if err == nil && pl.tenant.Isolation != registry.IsolationDatabase {
+		err = needDatabase(ctx, home, pl)
+	}
+	if err == nil {
+		err = p.roles(ctx, home, pl)
+	}
+	if err == nil {
+		err = p.place(ctx, home, pl)
+	}
+	return errors.Join(err, home.leaveRoles(ctx))
+}
+
+// alone waits until no other process works on the same place. It needs a
+// function that an administrator without superuser's rights may have lost;
+// then only the calls of one Provisioner wait for each other. The lock goes
+// with the connection.
+func (p *Provisioner) alone(ctx context.Context, home *admin, pl *plan) error {
+	able, err := home.yes(ctx, "select has_function_privilege(current_user, 'pg_catalog.pg_advisory_lock(bigint)', 'EXECUTE')")
+	if err != nil || !able {
+		return err
+	}
+	_, err = home.Exec(ctx, "select pg_advisory_lock(hashtextextended($1, 0))", "poolkeeper onboard "+pl.database+"."+pl.schema)
+	return err
+}
+
+// place makes what lies inside the database; the roles are there.
+func (p *Provisioner) place(ctx context.Context, home *admin, pl *plan) error {
+	if pl.tenant.Isolation == registry.IsolationDatabase {
+		if err := p.database(ctx, home, pl); err != nil {
+			return err
+		}
+	}
+	inside, err := openAdmin(ctx, pl, pl.database)
+	if err != nil {
+		return err
+	}
+	defer inside.close(ctx)
+	for _, step := range []struct {
+		name string
+		do   func(context.Context, *admin, *plan) error
+	}{
+		{"privileges of the database", p.harden},
+		{"schema", p.schema},
+		{"password of the login", p.password},
+		{"tables", p.migrate},
+		{"privileges of the login", p.grant},
+	} {
+		if err := step.do(ctx, inside, pl); err != nil {
+			return fmt.Errorf("%s: %w", step.name, privilege(err, inside.name))
+		}
+	}
+	return p.tryTenant(ctx, pl)
+}
+
+// privilege says who lacks the privilege when the server refused for the lack
+// of one.
+func privilege(err error, admin string) error {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" && !errors.Is(err, ErrPrivilege) {
+		return fmt.Errorf("%w (the administrator is %s): %w", ErrPrivilege, admin, err)
+	}
+	return err
+}

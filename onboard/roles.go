@@ -1,0 +1,258 @@
+package onboard
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// marker is the comment of a role that Poolkeeper has made, in a query on
+// pg_roles; null for other roles.
+const marker = `(select d.description from pg_shdescription d
+	where d.objoid = pg_roles.oid and d.classoid = 'pg_authid'::regclass and d.description like 'poolkeeper: %')`
+
+// roles makes the owner and the login, and lets the administrator act for
+// them.
+func (p *Provisioner) roles(ctx context.Context, a *admin, pl *plan) error {
+	unlock, err := p.shares.lock(ctx, pl.tenant.Cluster)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if pl.tenant.DDL && pl.shared {
+		return refuse(ErrPower, "ddl: true needs a login of the tenant's own, and %s is shared", pl.login)
+	}
+	if pl.ownsSchema() != pl.login || pl.tenant.Isolation == registry.IsolationDatabase {
+		if err := p.ownerRole(ctx, a, pl); err != nil {
+			return fmt.Errorf("role %s: %w", pl.owner, privilege(err, a.name))
+		}
+	}
+	if err := p.loginRole(ctx, a, pl); err != nil {
+		return fmt.Errorf("login %s: %w", pl.login, privilege(err, a.name))
+	}
+	return nil
+}
+
+// role is what the catalogue says of one.
+type role struct {
+	exists    bool
+	comment   string // ours, or ""
+	login     bool
+	powers    []string // attributes beyond those of an ordinary role
+	memberOf  []string
+	hasOrphan bool // our comment names a database that is gone
+}
+
+// look reads a role.
+func (a *admin) look(ctx context.Context, name string) (role, error) {
+	const query = `select coalesce(` + marker + `, ''), rolcanlogin,
+		array_remove(array[
+			case when rolsuper then 'SUPERUSER' end, case when rolcreaterole then 'CREATEROLE' end,
+			case when rolcreatedb then 'CREATEDB' end, case when rolreplication then 'REPLICATION' end,
+			case when rolbypassrls then 'BYPASSRLS' end], null),
+		array(select g.rolname::text from pg_auth_members m join pg_roles g on g.oid = m.roleid
+			where m.member = pg_roles.oid order by 1)
+		from pg_roles where rolname = $1`
+	var r role
+	var err error
+	r.exists, err = one(a.Query(ctx, query, name))(&r.comment, &r.login, &r.powers, &r.memberOf)
+	if err != nil || r.comment == "" {
+		return r, err
+	}
+	if _, database, ok := strings.Cut(r.comment, inDatabase); ok {
+		r.hasOrphan, err = a.yes(ctx, "select not exists (select from pg_database where datname = $1)", database)
+	}
+	return r, err
+}
+
+// inDatabase stands in a comment before the database's name, which is the
+// rest.
+const inDatabase = " in database "
+
+// comment says for whom a role was made.
+func (pl *plan) comment(kind string) string {
+	return "poolkeeper: " + kind + " of " + pl.ownerOf + inDatabase + pl.database
+}
+
+const sharedComment = "poolkeeper: shared login"
+
+// ordinary refuses a role that can do more than its place needs.
+func (r role) ordinary(name string) error {
+	if len(r.powers) > 0 {
+		return refuse(ErrPower, "%s has %s", name, strings.Join(r.powers, ", "))
+	}
+	if len(r.memberOf) > 0 {
+		return refuse(ErrPower, "%s is a member of %s", name, strings.Join(r.memberOf, ", "))
+	}
+	return nil
+}
+
+// belongs refuses a role that was made for somebody else.
+func (r role) belongs(name, comment string) error {
+	if r.comment == comment || r.hasOrphan {
+		return nil
+	}
+	whose := "was not made by Poolkeeper"
+	if r.comment != "" {
+		whose = "is the " + strings.TrimPrefix(r.comment, "poolkeeper: ")
+	}
+	return refuse(ErrConflict, "the role %s exists and %s; rename one of the two, or give it away with COMMENT ON ROLE %s IS '%s'",
+		name, whose, quote(name), comment)
+}
+
+// ownerRole makes the role that owns, or checks the one that is there.
+func (p *Provisioner) ownerRole(ctx context.Context, a *admin, pl *plan) error {
+	return again(ctx, func() error {
+		r, err := a.look(ctx, pl.owner)
+		if err != nil {
+			return err
+		}
+		comment := pl.comment("owner")
+		if !r.exists {
+			err = a.create(ctx, pl.owner, comment, "NOLOGIN")
+		} else if err = r.belongs(pl.owner, comment); err == nil {
+			err = a.keep(ctx, pl.owner, r, comment, false)
+		}
+		if err != nil {
+			return err
+		}
+		return a.join(ctx, pl.owner)
+	})
+}
+
+// loginRole makes the login, or checks the one that is there.
+func (p *Provisioner) loginRole(ctx context.Context, a *admin, pl *plan) error {
+	return again(ctx, func() error {
+		r, err := a.look(ctx, pl.login)
+		if err != nil {
+			return err
+		}
+		comment := pl.comment("login")
+		if pl.shared {
+			comment = sharedComment
+		}
+		switch {
+		case !r.exists:
+			if err := checkPassword(pl.user.Password); err != nil {
+				return err
+			}
+			err = a.create(ctx, pl.login, comment, "LOGIN")
+		case pl.shared && r.comment == "":
+			// Somebody else's login, which tenants share: no power over
+			// rows, but otherwise as it is.
+			return sharedFit(r, pl)
+		default:
+			if err = r.belongs(pl.login, comment); err == nil {
+				err = a.keep(ctx, pl.login, r, comment, true)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if pl.ownsSchema() == pl.login {
+			if err := a.join(ctx, pl.login); err != nil {
+				return err
+			}
+		}
+		return p.roleSettings(ctx, a, pl)
+	})
+}
+
+// sharedFit refuses a shared login that row policies do not hold.
+func sharedFit(r role, pl *plan) error {
+	if !pl.row() {
+		return nil
+	}
+	for _, power := range r.powers {
+		if power == "SUPERUSER" || power == "BYPASSRLS" {
+			return refuse(ErrPower, "%s has %s, so policies on rows do not hold it; name another login in the cluster's dsn", pl.login, power)
+		}
+	}
+	return nil
+}
+
+// create makes a role with nothing but the given attribute.
+func (a *admin) create(ctx context.Context, name, comment, attribute string) error {
+	literal, err := a.literal(ctx, comment)
+	if err != nil {
+		return err
+	}
+	return a.exec(ctx, "",
+		"CREATE ROLE "+quote(name)+" "+attribute+" NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
+		"COMMENT ON ROLE "+quote(name)+" IS "+literal)
+}
+
+// keep checks a role of ours, and renews the comment of one whose database is
+// gone.
+func (a *admin) keep(ctx context.Context, name string, r role, comment string, login bool) error {
+	if err := r.ordinary(name); err != nil {
+		return err
+	}
+	if r.login != login {
+		return refuse(ErrConflict, "the role %s was changed: LOGIN is %t and should be %t", name, r.login, login)
+	}
+	if r.comment == comment {
+		return nil
+	}
+	literal, err := a.literal(ctx, comment)
+	if err != nil {
+		return err
+	}
+	return a.exec(ctx, "", "COMMENT ON ROLE "+quote(name)+" IS "+literal)
+}
+
+// roleSettings gives a login of the tenant's own its search_path and
+// statement_timeout, so that they also hold for whoever logs in by hand.
+func (p *Provisioner) roleSettings(ctx context.Context, a *admin, pl *plan) error {
+	if pl.shared {
+		return nil
+	}
+	want := map[string]string{"search_path": quote(pl.schema)}
+	if limit := pl.tenant.Limits.StatementTimeout; limit > 0 {
+		want["statement_timeout"] = fmt.Sprintf("%dms", limit.Milliseconds())
+	}
+	var have []string
+	const query = "select coalesce(setconfig, '{}') from pg_db_role_setting where setdatabase = 0 and setrole = (select oid from pg_roles where rolname = $1)"
+	if _, err := one(a.Query(ctx, query, pl.login))(&have); err != nil {
+		return err
+	}
+	statements := settingChanges(pl.login, want, have)
+	if len(statements) == 0 {
+		return nil
+	}
+	return a.exec(ctx, "", statements...)
+}
+
+// settingChanges lists what makes the settings of a role those that are
+// wanted, and no others.
+func settingChanges(login string, want map[string]string, have []string) []string {
+	var changes []string
+	alter := "ALTER ROLE " + quote(login)
+	has := map[string]string{}
+	for _, setting := range have {
+		name, value, _ := strings.Cut(setting, "=")
+		has[name] = value
+	}
+	for _, name := range []string{"search_path", "statement_timeout"} {
+		value, wanted := want[name]
+		old, set := has[name]
+		switch {
+		case wanted && sameSetting(old, value):
+		case wanted && name == "search_path":
+			changes = append(changes, alter+" SET search_path = "+value)
+		case wanted:
+			changes = append(changes, alter+" SET "+name+" = '"+value+"'")
+		case set:
+			changes = append(changes, alter+" RESET "+name)
+		}
+	}
+	return changes
+}
+
+// sameSetting compares a stored value with a wanted one: the server quotes
+// identifiers only where it must.
+func sameSetting(stored, wanted string) bool {
+	return stored == wanted || quote(stored) == wanted
+}

@@ -1,0 +1,50 @@
+package onboard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// tryTenant connects as the tenant and pins the session as its pool will.
+func (p *Provisioner) tryTenant(ctx context.Context, pl *plan) error {
+	conn, err := pgx.ConnectConfig(ctx, pl.user)
+	if err != nil {
+		return fmt.Errorf("trying the connection as the tenant: %w", err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = conn.Close(ctx) // the trial is over
+	}()
+	if err := p.pin(ctx, conn, pl); err != nil {
+		return fmt.Errorf("trying the session as the tenant: %w", err)
+	}
+	return nil
+}
+
+func (p *Provisioner) pin(ctx context.Context, conn *pgx.Conn, pl *plan) error {
+	if pl.row() {
+		if _, err := conn.Exec(ctx, "select set_config($1, $2, false)", p.cfg.RowSetting, pl.tenant.ID.String()); err != nil {
+			return err
+		}
+	}
+	if pl.schema == "" {
+		_, err := conn.Exec(ctx, "select 1")
+		return err
+	}
+	if _, err := conn.Exec(ctx, "select set_config('search_path', $1, false)", quote(pl.schema)); err != nil {
+		return err
+	}
+	var path []string
+	if err := conn.QueryRow(ctx, "select current_schemas(false)::text[]").Scan(&path); err != nil {
+		return err
+	}
+	if !slices.Equal(path, []string{pl.schema}) {
+		return refuse(ErrConflict, "its search_path leads to %q, not to the schema %s", path, pl.schema)
+	}
+	return nil
+}
