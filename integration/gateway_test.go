@@ -29,7 +29,7 @@ func requests(t testing.TB) int64 {
 	t.Helper()
 	text := os.Getenv("POOLKEEPER_REQUESTS")
 	if text == "" {
-		return 5_000
+		return 2_000
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {

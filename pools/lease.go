@@ -2,6 +2,7 @@ package pools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -103,7 +104,9 @@ func (e *entry) acquireInside(ctx context.Context, c *Conn) (start string, err e
 			c.hold(pc, s)
 			return start, nil
 		}
-		s.refuse(err)
+		if !errors.Is(err, errStillResetting) {
+			s.refuse(err)
+		}
 		pc.Release()
 		if ctx.Err() != nil {
 			break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -61,57 +62,89 @@ func (s *session) alive(ctx context.Context) error {
 	return s.pg.Ping(ctx)
 }
 
+// errStillResetting is returned when the caller's context ended before the
+// reset's answer was there. Nothing is wrong with the session: whoever is
+// lent it next reads on.
+var errStillResetting = errors.New("pools: the session is still being reset")
+
+// resetAnswer is what was read of a reset's answer so far.
+type resetAnswer struct {
+	row [checkColumns]string
+	err error // the first thing that went wrong makes the row void
+}
+
 // readReset reads the answer to the reset and compares it with the plan.
 func (s *session) readReset(ctx context.Context) error {
-	s.pending = false
-	stop := s.readBefore(ctx)
-	row, err := s.receiveReset() //nolint:contextcheck // readBefore bounds it by ctx
-	if !stop() && ctx.Err() != nil {
-		return context.Cause(ctx)
+	ended := s.readBefore(ctx)
+	err := s.receiveReset() //nolint:contextcheck // readBefore bounds it by ctx
+	if ended() && err != nil && isTimeout(err) {
+		return errors.Join(errStillResetting, s.pg.Conn().SetReadDeadline(time.Time{}))
 	}
+	s.pending = false
 	if err != nil {
 		return err
 	}
 	if err := s.pg.Conn().SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	if kind := s.entry.plan.drift(row); kind != "" {
+	if s.answer.err != nil {
+		return s.answer.err
+	}
+	if kind := s.entry.plan.drift(s.answer.row); kind != "" {
 		return &driftError{kind: kind}
 	}
 	return nil
 }
 
-// readBefore bounds reading by ctx and by CancelTimeout.
-func (s *session) readBefore(ctx context.Context) (stop func() bool) {
+func isTimeout(err error) bool {
+	network, ok := errors.AsType[net.Error](err)
+	return ok && network.Timeout()
+}
+
+// readBefore bounds reading by ctx and by CancelTimeout. Call ended when the
+// reading is over: it reports whether ctx ended first, and sees to it that
+// the deadline set for that does not strike later.
+func (s *session) readBefore(ctx context.Context) (ended func() bool) {
 	conn := s.pg.Conn()
 	_ = conn.SetReadDeadline(time.Now().Add(s.entry.keeper.cfg.CancelTimeout)) // a closed socket fails the read
 	if ctx.Done() == nil {
-		return func() bool { return true }
+		return func() bool { return false }
 	}
-	return context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	struck := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(struck)
+		_ = conn.SetReadDeadline(time.Unix(1, 0)) // likewise
+	})
+	return func() bool {
+		if stop() {
+			return false
+		}
+		<-struck
+		return true
+	}
 }
 
-// receiveReset reads to the end of the reset's answer. The row returned is
-// that of the check; any error in between makes it void.
-func (s *session) receiveReset() (row [checkColumns]string, err error) {
+// receiveReset reads on to the end of the reset's answer. Its error is that
+// of reading; what the server said is in s.answer.
+func (s *session) receiveReset() error {
 	for {
 		// The read deadline is the limit; a context here would cost a
 		// registration for each message.
-		msg, rerr := s.pg.ReceiveMessage(context.Background())
-		if rerr != nil {
-			return row, fmt.Errorf("pools: reading the reset's answer: %w", rerr)
+		msg, err := s.pg.ReceiveMessage(context.Background())
+		if err != nil {
+			return fmt.Errorf("pools: reading the reset's answer: %w", err)
 		}
 		switch msg := msg.(type) {
 		case *pgproto3.ErrorResponse:
-			err = errors.Join(err, resetRefused(msg))
+			s.answer.err = errors.Join(s.answer.err, resetRefused(msg))
 		case *pgproto3.DataRow:
 			if len(msg.Values) == checkColumns {
 				for i, value := range msg.Values {
-					row[i] = string(value)
+					s.answer.row[i] = string(value)
 				}
 			}
 		case *pgproto3.ReadyForQuery:
-			return row, err
+			return nil
 		}
 	}
 }

@@ -31,7 +31,8 @@ type session struct {
 	reported string // the search path as the server reported it when pinned
 	free     bool   // the report is proof enough, no round trip needed
 
-	pending    bool          // a reset was sent, its answer not read yet
+	pending    bool // a reset was sent, its answer not read to the end
+	answer     resetAnswer
 	sentAt     uint64        // writes on the socket when it was last lent
 	dropped    bool          // DISCARD or DEALLOCATE was seen: the driver's statements are gone
 	lent       uint64        // how often it was lent
@@ -173,6 +174,7 @@ func (s *session) sendReset() error {
 	if err := conn.SetWriteDeadline(time.Now().Add(s.entry.keeper.cfg.CancelTimeout)); err != nil {
 		return err
 	}
+	s.answer = resetAnswer{}
 	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.reset})
 	if err := s.pg.Frontend().Flush(); err != nil {
 		return err

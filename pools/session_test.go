@@ -404,3 +404,30 @@ func TestAConnectionIsReplacedAtItsAge(t *testing.T) {
 		}
 	})
 }
+
+func TestACallerWhoLeavesWhileASessionIsResetDoesNotCostTheConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
+		defer w.end(t)
+		w.server.Script("CLOSE ALL", func(*poolstest.Session) error {
+			time.Sleep(time.Second)
+			return nil
+		})
+		if err := w.run(t, "t01", "select 1"); err != nil {
+			t.Fatal(err)
+		}
+		l := w.lease(t, "t01")
+		defer l.Release()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := l.Acquire(ctx)
+		mustBe(t, err, context.DeadlineExceeded)
+		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
+			t.Error(err)
+		}
+		if n := w.server.Startups(); n != 1 {
+			t.Errorf("%d connections were opened, want 1", n)
+		}
+	})
+}

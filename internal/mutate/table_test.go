@@ -17,12 +17,12 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "the reset's answer is checked", file: "pools/ready.go",
-			from: `if kind := s.entry.plan.drift(row); kind != "" {`, to: `if kind := s.entry.plan.drift(row); false && kind != "" {`,
+			from: `if kind := s.entry.plan.drift(s.answer.row); kind != "" {`, to: `if kind := s.entry.plan.drift(s.answer.row); false && kind != "" {`,
 			test: "TestASessionWhosePinCannotBeRestoredIsDestroyed",
 		},
 		{
 			breaks: "a refused reset costs the connection", file: "pools/ready.go",
-			from: `err = errors.Join(err, resetRefused(msg))`, to: `_ = errors.Join(err, resetRefused(msg))`,
+			from: `s.answer.err = errors.Join(`, to: `_ = errors.Join(`,
 			test: "TestAResetThatIsRefusedCostsTheConnection",
 		},
 		{

@@ -22,7 +22,7 @@
 // PostgreSQL refuses to run as root. Started by root, it runs as the user
 // postgres, or nobody where that one does not exist, and the data folder is
 // given to that user. Where that user could not enter a parent of the wanted
-// folder (a checkout below /root, say), a folder with a stable name below the
+// folder (a checkout in a closed home, say), a folder with a stable name below the
 // temporary directory takes its place, and [Server.Note] says so.
 //
 // # What is left behind

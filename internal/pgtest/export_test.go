@@ -25,7 +25,7 @@ func (f Finder) Find(ctx context.Context, explicit string) (Binaries, error) {
 
 // Abandon gives up the folder's lock, as if our process had died, and leaves
 // postgres running.
-func (s *Server) Abandon() { _ = s.lock.Close() }
+func (s *Server) Abandon() { _ = unlock(s.lock) }
 
 // Ended is closed when the postgres that runs now has ended.
 func (s *Server) Ended() <-chan struct{} { return s.proc.done }

@@ -115,6 +115,13 @@ func lockFile(path string, wait bool) (*os.File, error) {
 	return file, nil
 }
 
+// unlock gives a lock back. Closing the file alone would leave it to a child
+// that is being started at this moment and has not closed its copy yet.
+func unlock(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	return errors.Join(err, file.Close())
+}
+
 // copyTree copies the folder from to the new folder to, and gives the copy to
 // the account when there is one.
 func copyTree(from, to string, acct *account) error {

@@ -92,7 +92,7 @@ func fromTemplate(ctx context.Context, bin Binaries, acct account, data, passwor
 	if err != nil {
 		return permission(err, template)
 	}
-	defer func() { _ = lock.Close() }()
+	defer func() { _ = unlock(lock) }()
 	if copyTemplate(template, data, passwordFile, acct) == nil {
 		return nil // another test binary made it while we waited
 	}

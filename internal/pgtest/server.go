@@ -172,7 +172,7 @@ func (s *Server) leave() error {
 	if s.temporary {
 		err = os.RemoveAll(s.base)
 	}
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, unlock(s.lock))
 }
 
 // DataDir returns the data folder, an absolute path. It may lie elsewhere than

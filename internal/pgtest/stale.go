@@ -90,6 +90,6 @@ func sweep(ctx context.Context, root string) {
 		if stopStale(ctx, filepath.Join(dir, "data")) == nil {
 			_ = os.RemoveAll(dir)
 		}
-		_ = lock.Close()
+		_ = unlock(lock)
 	}
 }
