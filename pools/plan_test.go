@@ -1,0 +1,96 @@
+package pools_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// pathOf reads the search path back out of the pin as PostgreSQL would: a
+// list of quoted identifiers, a doubled quote being one.
+func pathOf(sql string) (names []string, rest string, ok bool) {
+	rest, ok = strings.CutPrefix(sql, "SET search_path TO ")
+	for ok {
+		if rest, ok = strings.CutPrefix(rest, `"`); !ok {
+			return nil, "", false
+		}
+		var name strings.Builder
+		for {
+			i := strings.IndexByte(rest, '"')
+			if i < 0 {
+				return nil, "", false
+			}
+			name.WriteString(rest[:i])
+			if rest = rest[i+1:]; !strings.HasPrefix(rest, `"`) {
+				break
+			}
+			name.WriteByte('"')
+			rest = rest[1:]
+		}
+		names = append(names, name.String())
+		if next, more := strings.CutPrefix(rest, ", "); more {
+			rest = next
+			continue
+		}
+		return names, rest, true
+	}
+	return nil, "", false
+}
+
+func FuzzNoSchemaNameEscapesItsQuotes(f *testing.F) {
+	for _, name := range []string{"acme", `a"b`, `"; DROP TABLE items; --`, "ä", "", strings.Repeat("x", 64), "a\x00b", "$user", `""`} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		record := tenant("t01")
+		record.Schema = name
+		sql, err := pools.PinSQL(pools.Defaults(), record)
+		if err != nil {
+			if !errors.Is(err, pools.ErrRecord) {
+				t.Fatal(err)
+			}
+			return
+		}
+		names, rest, ok := pathOf(sql)
+		if !ok || len(names) != 1 || names[0] != name || !strings.HasPrefix(rest, "; SET statement_timeout TO 30000; ") {
+			t.Errorf("schema %q is pinned by %s", name, sql)
+		}
+	})
+}
+
+func TestASchemaThatCannotBeOneIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", strings.Repeat("x", 64), "a\x00b"} {
+		record := tenant("t01")
+		record.Schema = name
+		_, err := pools.PinSQL(pools.Defaults(), record)
+		mustBe(t, err, pools.ErrRecord)
+	}
+	record := tenant("t01")
+	record.Isolation = "wishful"
+	_, err := pools.PinSQL(pools.Defaults(), record)
+	mustBe(t, err, pools.ErrRecord)
+}
+
+func TestTheTailFollowsTheTenantsOwnSchema(t *testing.T) {
+	t.Parallel()
+	cfg := pools.Defaults()
+	cfg.SearchPathTail = []string{"shared", "t01", "public"}
+	sql, err := pools.PinSQL(cfg, tenant("t01"))
+	if err != nil || !strings.HasPrefix(sql, `SET search_path TO "t01", "shared", "public"; `) {
+		t.Errorf("%v: %s", err, sql)
+	}
+}
+
+func TestALimitOfTheRecordGoesBeforeTheDefault(t *testing.T) {
+	t.Parallel()
+	record := tenant("t01")
+	record.Limits = registry.Limits{StatementTimeout: 1500000, IdleInTransactionTimeout: 1} // 1.5ms and 1ns
+	sql, err := pools.PinSQL(pools.Defaults(), record)
+	if err != nil || !strings.Contains(sql, "SET statement_timeout TO 1; SET idle_in_transaction_session_timeout TO 1; ") {
+		t.Errorf("%v: %s", err, sql)
+	}
+}
