@@ -172,7 +172,9 @@ func TestAChangeThatAnotherGotInTheWayOfIsTriedAgain(t *testing.T) {
 	w.exec(other, "begin")
 	w.exec(other, "grant temporary on database "+w.database+" to postgres")
 	done := make(chan error)
-	go func() { done <- w.provisioner(onboard.Config{}).Provision(t.Context(), w.tenant("a", registry.IsolationSchema)) }()
+	go func() {
+		done <- w.provisioner(onboard.Config{}).Provision(t.Context(), w.tenant("a", registry.IsolationSchema))
+	}()
 	watch := w.connect(w.admin)
 	const waiting = "select 'waits' from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 	tick := time.NewTicker(5 * time.Millisecond)
