@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // environment lays the variables over the file. One that looks like a setting
@@ -39,7 +41,7 @@ func (l *loading) unknownVariable(name string) {
 	}
 	l.problems = append(l.problems, &Problem{
 		File: "environment", Field: name,
-		Message: "is no setting; " + nearest(name, slices.Sorted(maps.Keys(l.schema.byEnv))),
+		Message: "is no setting; " + registry.Nearest(name, slices.Sorted(maps.Keys(l.schema.byEnv))),
 	})
 }
 

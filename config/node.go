@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // An entry is one key of a mapping.
@@ -78,7 +80,7 @@ func (l *loading) entries(node *yaml.Node, path string, keys []string) []entry {
 		case twice:
 			l.problem(e.line, join(path, e.key), "is given twice; the first is on line %d", first)
 		case keys != nil && !slices.Contains(keys, e.key):
-			l.problem(e.line, join(path, e.key), "is no setting; %s", nearest(e.key, keys))
+			l.problem(e.line, join(path, e.key), "is no setting; %s", registry.Nearest(e.key, keys))
 		default:
 			out = append(out, e)
 		}

@@ -40,7 +40,7 @@ func requests(t testing.TB) int64 {
 
 // small keeps many tenants within the test server's connections.
 func small(c *pools.Config) {
-	c.MaxPools, c.MaxConns, c.PoolWait, c.QueueTimeout = 50, 2, 30*time.Second, 30*time.Second
+	c.MaxPools, c.MaxConns, c.PoolWait, c.QueueTimeout = 120, 2, 30*time.Second, 30*time.Second
 	c.OpenTimeout = time.Minute
 }
 

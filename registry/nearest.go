@@ -2,9 +2,9 @@ package registry
 
 import "strings"
 
-// nearest says which of the names was probably meant, or lists them when none
-// is near.
-func nearest(name string, names []string) string {
+// Nearest says, for the message of a [Problem], which of the names was
+// probably meant by name, or lists them when none is near.
+func Nearest(name string, names []string) string {
 	best, distance := "", min(len(name)/2+1, 4)
 	if len(name) <= maxName { // longer ones are no slip of the finger
 		for _, candidate := range names {

@@ -75,7 +75,7 @@ func (r *reader) mapping(node *yaml.Node, field string, keys []string) []pair {
 		if slices.Contains(keys, p.key) {
 			return false
 		}
-		r.problems.add(p.at, join(field, p.key), "is no setting; %s", nearest(p.key, keys))
+		r.problems.add(p.at, join(field, p.key), "is no setting; %s", Nearest(p.key, keys))
 		return true
 	})
 }

@@ -227,5 +227,5 @@ func nearestOf(section, name string, names []string) string {
 	if len(names) > most {
 		names = names[:most:most]
 	}
-	return nearest(name, names)
+	return Nearest(name, names)
 }
