@@ -47,7 +47,7 @@ func vandals() []string {
 		"BEGIN",
 		"BEGIN; SET LOCAL search_path TO public",
 		"LISTEN somebody",
-		"SELECT pg_advisory_lock(42)",
+		"SELECT pg_advisory_lock(pg_backend_pid())",
 		"CREATE TEMP TABLE items (id int, tenant text)",
 		"PREPARE mine AS SELECT 1",
 		"DECLARE c CURSOR WITH HOLD FOR SELECT 1",

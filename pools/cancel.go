@@ -35,7 +35,8 @@ func (c *canceller) HandleCancel(context.Context) {
 		defer close(c.sent)
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
-		if c.session.pg.CancelRequest(ctx) != nil {
+		// The driver does not say whether the server acknowledged it.
+		if err := c.session.pg.CancelRequest(ctx); err != nil || ctx.Err() != nil {
 			c.session.unsure.Store(true)
 		}
 	}()

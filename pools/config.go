@@ -23,7 +23,9 @@ type Config struct {
 	SQL SQL
 	// SearchPathTail (search_path_tail) holds schemas that follow the
 	// tenant's own in its search path, for shared tables. Default none;
-	// public only if you name it.
+	// public only if you name it. With a tail, suspend a tenant before its
+	// schema is renamed or dropped: names fall through to the tail from that
+	// moment to the next check, which is at release and after a rest.
 	SearchPathTail []string
 	// RowSetting (row_setting) is the setting that names the tenant to the
 	// policies of row isolation. Default app.tenant_id.

@@ -39,8 +39,22 @@ func (c *Conn) Release() {
 	if !c.held.CompareAndSwap(true, false) {
 		return
 	}
-	c.session.holder.Store(nil)
-	c.session.settle()
+	s := c.session
+	s.holder.Store(nil)
+	if s.settle() {
+		c.giveBack()
+		return
+	}
+	s.entry.keeper.workers.Go(func() { // the place stays taken until the server's side is over
+		s.reap()
+		c.giveBack()
+	})
+}
+
+func (c *Conn) giveBack() {
+	if !c.session.pg.IsClosed() {
+		c.session.rests()
+	}
 	c.pooled.Release()
 	c.session.entry.gate.leave()
 }
@@ -52,6 +66,14 @@ func (c *Conn) seize() {
 		c.pooled.Hijack()
 		c.session.entry.gate.leave()
 	}
+}
+
+// released is the error of a use after Release.
+func (c *Conn) released() error {
+	if c.held.Load() || c.session.entry.cut.Load() { // cut: its own errors say more
+		return nil
+	}
+	return fmt.Errorf("tenant %s: connection: %w", c.session.entry.tenant.ID, ErrReleased)
 }
 
 // Discard has the connection closed at Release instead of lent again: for a
@@ -70,39 +92,62 @@ func (c *Conn) Conn() *pgx.Conn { return c.conn }
 
 // Exec runs sql; see pgx.Conn.Exec.
 func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if err := c.released(); err != nil {
+		return pgconn.CommandTag{}, err
+	}
 	return c.conn.Exec(ctx, sql, args...)
 }
 
 // Query runs sql; see pgx.Conn.Query.
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := c.released(); err != nil {
+		return failedRows{err}, err
+	}
 	return c.conn.Query(ctx, sql, args...)
 }
 
 // QueryRow runs sql; see pgx.Conn.QueryRow.
 func (c *Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if err := c.released(); err != nil {
+		return failedRow{err}
+	}
 	return c.conn.QueryRow(ctx, sql, args...)
 }
 
 // Begin starts a transaction.
-func (c *Conn) Begin(ctx context.Context) (pgx.Tx, error) { return c.conn.Begin(ctx) }
+func (c *Conn) Begin(ctx context.Context) (pgx.Tx, error) { return c.BeginTx(ctx, pgx.TxOptions{}) }
 
 // BeginTx is Begin with options.
 func (c *Conn) BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error) {
+	if err := c.released(); err != nil {
+		return nil, err
+	}
 	return c.conn.BeginTx(ctx, options)
 }
 
 // SendBatch sends b; see pgx.Conn.SendBatch.
 func (c *Conn) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if err := c.released(); err != nil {
+		return pgx.FailedBatchResults(b, err)
+	}
 	return c.conn.SendBatch(ctx, b)
 }
 
 // CopyFrom copies rows into a table; see pgx.Conn.CopyFrom.
 func (c *Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
+	if err := c.released(); err != nil {
+		return 0, err
+	}
 	return c.conn.CopyFrom(ctx, table, columns, rows)
 }
 
 // Ping asks the server for a sign of life.
-func (c *Conn) Ping(ctx context.Context) error { return c.conn.Ping(ctx) }
+func (c *Conn) Ping(ctx context.Context) error {
+	if err := c.released(); err != nil {
+		return err
+	}
+	return c.conn.Ping(ctx)
+}
 
 // refuse destroys a session that was not ready to be lent.
 func (s *session) refuse(err error) {
@@ -122,15 +167,10 @@ func (s *session) refuse(err error) {
 	s.close(why)
 }
 
-// startsPlain reports whether err is a server's first refusal of start-up
+// startsPlain reports whether err is a server's refusal of start-up
 // parameters, after which another try makes sense.
 func (e *entry) startsPlain(err error) bool {
-	var pg *pgconn.PgError
+	pg, ok := errors.AsType[*pgconn.PgError](err)
 	_, plain := e.keeper.plainStart.Load(e.target)
-	return plain && errors.As(err, &pg) && pg.Code == "08P01"
-}
-
-// String names the connection for logs.
-func (c *Conn) String() string {
-	return fmt.Sprintf("connection of tenant %s", c.session.entry.tenant.ID)
+	return ok && plain && refusesParameters(pg)
 }

@@ -62,8 +62,13 @@
 // reads the answer, which is there by then, and checks it (ready.go). So a
 // session is never trusted because of what was sent to it, only because of
 // what it answered; and nobody waits for a round trip that could be had
-// earlier. The reset leaves the driver's prepared statements alone; a
-// statement prepared by the pin tells when somebody has not.
+// earlier. The check is a query of its own after the reset's commit, and
+// nothing that a tenant wrote runs in either. The reset leaves the driver's
+// prepared statements alone; one that the pin prepared through the protocol,
+// and that SQL cannot replace, tells when somebody has not.
+//
+// A connection that is given up while a statement may run on it takes the
+// server's side with it (reap.go): its place stays taken until then.
 //
 // With Trusted SQL on PostgreSQL 18 and later the server's own report of the
 // search path replaces the reset.

@@ -35,6 +35,7 @@ type entry struct {
 
 	pins   atomic.Int64
 	used   atomic.Int64  // last use, in nanoseconds since the keeper's epoch
+	idle   atomic.Int64  // connections that rest in the pool
 	losses atomic.Uint64 // how many connections broke under their holders
 	trimAt atomic.Int64  // next time surplus idle connections are looked for, likewise
 	cut    atomic.Bool   // the drain deadline passed: no further connection

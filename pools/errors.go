@@ -76,7 +76,8 @@ var errBackedOff = errors.New("pools: backing off after a failure")
 func ConnLost(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// Class 57, PostgreSQL's "Appendix A": 57P01 to 57P05 end the session.
-		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") && pg.Severity == "FATAL"
+		// A statement may raise any code; only the server's own end is FATAL.
+		return pg.Severity == "FATAL" && (strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08"))
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return false
@@ -92,9 +93,11 @@ func (e *entry) acquireError(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("pools: tenant %s: waiting for a connection: %w", e.tenant.ID, context.Cause(ctx))
+	case errors.Is(err, ErrTenantTimeout):
+		return fmt.Errorf("tenant %s: %w", e.tenant.ID, err)
 	case errors.Is(err, puddle.ErrClosedPool) || e.cut.Load():
 		return fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
 	default:
-		return &DatabaseError{Tenant: e.tenant.ID, RetryAfter: e.keeper.backoff.left(e.target), Err: err}
+		return &DatabaseError{Tenant: e.tenant.ID, RetryAfter: e.backoffLeft(), Err: err}
 	}
 }

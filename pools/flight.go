@@ -106,8 +106,11 @@ func (k *Keeper) land(ctx context.Context, f *flight, id registry.ID, e *entry, 
 	k.mu.Lock()
 	again = f.stale && !k.stopping.Load() && ctx.Err() == nil
 	if e != nil && (f.stale || k.stopping.Load()) {
-		unborn, e, err = e, nil, ErrClosed
+		unborn, e, err = e, nil, context.Cause(ctx)
 		k.reserved--
+	}
+	if err != nil && k.stopping.Load() || unborn != nil && err == nil {
+		err = ErrClosed
 	}
 	if e != nil {
 		k.publishLocked(e, f.waiters)

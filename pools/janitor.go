@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // The janitor is the one goroutine that acts as time passes. It sleeps until
@@ -78,13 +80,24 @@ func (k *Keeper) trimIfDue(e *entry, now int64) {
 	}
 }
 
-// trim closes the idle connections that nobody used for the idle time.
+// trim closes the idle connections that nobody used for the idle time. The
+// others go back first, so that callers meanwhile need not open new ones.
 func (e *entry) trim() {
-	limit := e.keeper.now() - int64(e.idleAfter)
+	now := e.keeper.now()
+	var old []*pgxpool.Conn
 	for _, c := range e.pool.AcquireAllIdle(context.Background()) { // used for hooks only, and there are none
-		if s := sessionOf(c.Conn()); s != nil && s.releasedAt < limit {
-			s.close("idle")
+		s := sessionOf(c.Conn())
+		if s != nil && now-s.releasedAt > int64(e.idleAfter) {
+			old = append(old, c)
+			continue
 		}
+		if s != nil { // pgxpool counts its rest from here on
+			s.rest = max(s.rest, time.Duration(now-s.releasedAt))
+		}
+		c.Release()
+	}
+	for _, c := range old {
+		sessionOf(c.Conn()).close("idle")
 		c.Release()
 	}
 }

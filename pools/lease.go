@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 )
@@ -87,7 +88,7 @@ func (e *entry) acquireInside(ctx context.Context, c *Conn) (start string, err e
 		if e.cut.Load() {
 			return StartWarm, fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
 		}
-		pc, perr := e.pool.Acquire(ctx)
+		pc, perr := e.take(ctx)
 		if perr != nil {
 			if err = e.acquireError(ctx, perr); e.startsPlain(perr) {
 				continue // once more, without the parameters that were refused
@@ -95,6 +96,7 @@ func (e *entry) acquireInside(ctx context.Context, c *Conn) (start string, err e
 			return StartDial, err
 		}
 		s := sessionOf(pc.Conn())
+		s.rested()
 		start = StartWarm
 		if s.lent == 0 {
 			start = StartDial
@@ -104,15 +106,48 @@ func (e *entry) acquireInside(ctx context.Context, c *Conn) (start string, err e
 			c.hold(pc, s)
 			return start, nil
 		}
-		if !errors.Is(err, errStillResetting) {
-			s.refuse(err)
-		}
-		pc.Release()
+		s.putAside(pc, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
 	return start, e.acquireError(ctx, err)
+}
+
+// take gets a connection from the pool. Behind the gate that means an idle
+// one or a new one; but a place may still be held by a connection whose end
+// takes its time, so where none is idle the wait is bounded. (Where one is,
+// the bound would cost more than the connection.)
+func (e *entry) take(ctx context.Context) (*pgxpool.Conn, error) {
+	if e.idle.Load() > 0 {
+		return e.pool.Acquire(ctx)
+	}
+	cfg := &e.keeper.cfg
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.QueueTimeout+2*cfg.ConnectTimeout, ErrTenantTimeout)
+	defer cancel()
+	pc, err := e.pool.Acquire(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return pc, err
+}
+
+// putAside deals with a session that was not ready to be lent.
+func (s *session) putAside(pc *pgxpool.Conn, err error) {
+	if errors.Is(err, errStillResetting) {
+		s.rests()
+		pc.Release()
+		return
+	}
+	s.refuse(err)
+	if !s.unanswered {
+		pc.Release()
+		return
+	}
+	s.entry.keeper.workers.Go(func() { // the place stays taken until the server's side is over
+		s.reap()
+		pc.Release()
+	})
 }
 
 // Exec runs sql; see pgxpool.Pool.Exec.

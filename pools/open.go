@@ -107,6 +107,11 @@ func (e *entry) configure(cfg *pgxpool.Config) {
 		c.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	}
 	c.Tracer = &tracer{entry: e}
+	if k.cfg.SQL == Untrusted {
+		// Else the driver would keep what LISTEN brings, for the next borrower
+		// and without a bound.
+		c.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+	}
 	c.RuntimeParams["client_encoding"] = "UTF8" // the driver's; else the database's own would be used
 	maps.Copy(c.RuntimeParams, e.plan.startup())
 	dial := c.DialFunc
@@ -132,7 +137,10 @@ func noteRest(_ context.Context, p pgxpool.ShouldPingParams) bool {
 // dialer registers each socket with the entry from its first moment.
 func (e *entry) dialer(dial pgconn.DialFunc) pgconn.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
+		// The driver gives a cancel request more time than anybody should wait.
+		limited, cancel := context.WithTimeout(ctx, e.keeper.cfg.ConnectTimeout)
+		defer cancel()
+		conn, err := dial(limited, network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -163,7 +171,7 @@ func (e *entry) beforeConnect(_ context.Context, c *pgx.ConnConfig) error {
 	if e.cut.Load() {
 		return ErrDrained
 	}
-	if e.keeper.backoff.left(e.target) > 0 {
+	if e.backoffLeft() > 0 {
 		return errBackedOff
 	}
 	if _, refused := e.keeper.plainStart.Load(e.target); refused {
@@ -174,23 +182,39 @@ func (e *entry) beforeConnect(_ context.Context, c *pgx.ConnConfig) error {
 	return nil
 }
 
+// backoffLeft is how long the next connection must wait: for the database,
+// or for the tenant whose pin was refused there.
+func (e *entry) backoffLeft() time.Duration {
+	return max(e.keeper.backoff.left(e.target), e.keeper.backoff.left(e.pinTarget()))
+}
+
+// pinTarget is the key of the tenant's own failures: a schema that is missing
+// says nothing about others who use the same login.
+func (e *entry) pinTarget() string { return e.target + "|" + e.tenant.ID.String() }
+
 // connectFailed notes a failed try, whoever waited for it. A pooler between
-// us and the server may not accept start-up parameters (PgBouncer says 08P01
-// "unsupported startup parameter"): from then on the pin alone sets them.
-func (e *entry) connectFailed(err error) {
+// us and the server may not accept start-up parameters: from then on the pin
+// alone sets them.
+func (e *entry) connectFailed(err error, carried bool) {
 	if errors.Is(err, ErrDrained) {
 		return
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && strings.Contains(pg.Message, "startup parameter") {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && carried && refusesParameters(pg) {
 		if _, known := e.keeper.plainStart.LoadOrStore(e.target, struct{}{}); !known {
 			e.keeper.log.Warn("server refuses start-up parameters: sessions are pinned after connect alone",
 				"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "message", pg.Message)
-			return
 		}
+		return
 	}
 	if e.keeper.backoff.failed(e.target) {
 		e.keeper.log.Warn("connecting failed", "tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
 	}
+}
+
+// refusesParameters tells PgBouncer's refusal: 08P01 "unsupported startup
+// parameter".
+func refusesParameters(pg *pgconn.PgError) bool {
+	return pg.Code == "08P01" && strings.Contains(pg.Message, "startup parameter")
 }
 
 // redacted keeps a parse error from repeating the connection string.

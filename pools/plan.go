@@ -14,9 +14,10 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
-// canary is a statement that every session prepares when it is pinned. Only
-// DISCARD and DEALLOCATE take it away, and with it the statements that the
-// driver believes in.
+// canary is a statement that every session prepares when it is pinned, never
+// run. Only DISCARD and DEALLOCATE take it away, and with it the statements
+// that the driver believes in. It is prepared through the protocol, which SQL
+// cannot do: one that SQL prepared under its name does not pass for it.
 const canary = "poolkeeper_canary"
 
 // setting is one run-time parameter of a session.
@@ -33,10 +34,12 @@ type plan struct {
 	trusted        bool  // a reported search path is proof enough
 	ownLogin       bool  // no other record uses the login
 	wall           error // why the record alone rules a wall out, or nil
+	ownDatabase    bool  // nobody else lives in the database
 
 	settings []setting
-	pin      string // sent once, after connect
+	pin      string // sent once, after connect, and answered with the login's powers
 	reset    string // sent at every release that is not free
+	check    string // sent after either
 }
 
 // newPlan computes the plan of a tenant whose pool connects by target.
@@ -44,7 +47,8 @@ func newPlan(cfg Config, t *registry.Tenant, target *pgxpool.Config) (*plan, err
 	p := &plan{
 		user: target.ConnConfig.User, database: target.ConnConfig.Database,
 		ownLogin: !t.SharedLogin, wall: wallByRecord(t),
-		trusted: cfg.SQL == Trusted && t.Isolation != registry.IsolationRow,
+		ownDatabase: t.Isolation == registry.IsolationDatabase,
+		trusted:     cfg.SQL == Trusted && t.Isolation != registry.IsolationRow,
 	}
 	switch t.Isolation {
 	case registry.IsolationSchema, registry.IsolationRow:
@@ -133,26 +137,32 @@ const (
 	identity = `pg_catalog.array_to_json(pg_catalog.current_schemas(false))::pg_catalog.text, session_user::pg_catalog.text, ` +
 		`current_user::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text`
 	powers = `SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls, ` +
-		`EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) r.oid) ` +
+		`EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) r.oid), ` +
+		`EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datdba OPERATOR(pg_catalog.=) r.oid ` +
+		`AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) ` +
 		`FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) session_user`
 	clean = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
-		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; `
-	prepared = `EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql AND name OPERATOR(pg_catalog.<>) '` + canary + `')`
+		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
+	prepared = `(SELECT pg_catalog.count(*) FILTER (WHERE from_sql) OPERATOR(pg_catalog.<>) 0 OR ` +
+		`pg_catalog.count(*) FILTER (WHERE NOT from_sql AND name OPERATOR(pg_catalog.=) '` + canary + `') OPERATOR(pg_catalog.<>) 1 ` +
+		`FROM pg_catalog.pg_prepared_statements)`
 )
 
-// compile writes the SQL of the pin and of the reset.
+// compile writes the SQL of the pin, of the reset, and of the check that
+// follows both as a query of its own: it sees what was committed, and nothing
+// that the tenant wrote runs between it and the next loan.
 func (p *plan) compile() {
 	var set strings.Builder
 	for _, s := range p.settings {
-		fmt.Fprintf(&set, "SET %s TO %s; ", s.name, s.sql)
+		fmt.Fprintf(&set, "; SET %s TO %s", s.name, s.sql)
 	}
 	row := "''"
 	if p.rowSetting != "" {
 		row = "pg_catalog.current_setting('" + p.rowSetting + "', true)"
 	}
-	check := "SELECT " + identity + ", " + row + ", "
-	p.pin = set.String() + "PREPARE " + canary + " AS SELECT 1; " + powers + "; " + check + "false"
-	p.reset = clean + set.String() + "EXECUTE " + canary + "; " + check + prepared
+	p.pin = powers + set.String()
+	p.reset = clean + set.String()
+	p.check = "SELECT " + identity + ", " + row + ", " + prepared
 }
 
 // Columns of the check's one row.
@@ -165,6 +175,9 @@ const (
 	colPrepared
 	checkColumns
 )
+
+// powerColumns is how many columns the query powers has.
+const powerColumns = 3
 
 // drift compares the check's row with the plan: "" when they agree, else
 // what is different.
@@ -203,13 +216,16 @@ func wallByRecord(t *registry.Tenant) error {
 	}
 }
 
-// wallByPowers says why the login's powers rule a wall out.
-func wallByPowers(attributes, member string) error {
+// wallByPowers says why the login's powers rule a wall out. Its columns are
+// those of the query powers.
+func (p *plan) wallByPowers(row [powerColumns]string) error {
 	switch {
-	case attributes != "f":
+	case row[0] != "f":
 		return fmt.Errorf("%w: its login has SUPERUSER, CREATEROLE, CREATEDB, REPLICATION or BYPASSRLS; take them away", ErrNotWalled)
-	case member != "f":
+	case row[1] != "f":
 		return fmt.Errorf("%w: its login is a member of other roles; revoke the memberships", ErrNotWalled)
+	case row[2] != "f" && !p.ownDatabase:
+		return fmt.Errorf("%w: its login owns the database that it shares; give the database another owner", ErrNotWalled)
 	default:
 		return nil
 	}

@@ -7,12 +7,16 @@ import (
 	"net"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // peekAfter is how long a connection may rest before it is asked whether it
 // still lives: pgxpool's own threshold for its ping.
 const peekAfter = time.Second
+
+// readGrace is what reading takes at most when the answer is there.
+const readGrace = 250 * time.Millisecond
 
 // driftError says what a session came back with that the plan does not have.
 type driftError struct{ kind string }
@@ -54,12 +58,31 @@ func (s *session) alive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.entry.keeper.cfg.ConnectTimeout)
+	defer cancel()
+	if len(s.entry.plan.path) > 1 { // the tenant's schema may have gone meanwhile, and names would fall through
+		return s.checkNow(ctx)
+	}
 	if quiet && rest < s.entry.keeper.cfg.PingAfter {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.entry.keeper.cfg.ConnectTimeout)
-	defer cancel()
 	return s.pg.Ping(ctx)
+}
+
+// checkNow asks the server what the session is.
+func (s *session) checkNow(ctx context.Context) error {
+	results, err := s.pg.Exec(ctx, s.entry.plan.check).ReadAll()
+	if err != nil {
+		return err
+	}
+	var got answer
+	for _, row := range results[0].Rows {
+		got.take(row)
+	}
+	if kind := s.entry.plan.drift(got.row); kind != "" {
+		return &driftError{kind: kind}
+	}
+	return nil
 }
 
 // errStillResetting is returned when the caller's context ended before the
@@ -67,33 +90,33 @@ func (s *session) alive(ctx context.Context) error {
 // lent it next reads on.
 var errStillResetting = errors.New("pools: the session is still being reset")
 
-// resetAnswer is what was read of a reset's answer so far.
-type resetAnswer struct {
-	row [checkColumns]string
-	err error // the first thing that went wrong makes the row void
+// answer is what was read so far of the answers to a pin or a reset, and to
+// the check that follows.
+type answer struct {
+	row    [checkColumns]string
+	powers [powerColumns]string
+	err    error // what the server refused: it makes the rest void
+	left   int   // answers that have not ended yet
 }
 
-// readReset reads the answer to the reset and compares it with the plan.
+// readReset reads the answer to the reset and compares it with the plan. The
+// server has CancelTimeout from when it was sent, whoever waits for it.
 func (s *session) readReset(ctx context.Context) error {
-	ended := s.readBefore(ctx)
-	err := s.receiveReset() //nolint:contextcheck // readBefore bounds it by ctx
-	if ended() && err != nil && isTimeout(err) {
+	k := s.entry.keeper
+	left := k.cfg.CancelTimeout - time.Duration(k.now()-s.resetAt)
+	ended := s.readBefore(ctx, time.Now().Add(max(left, readGrace)))
+	err := s.receive() //nolint:contextcheck // readBefore bounds it by ctx
+	if ended() && err != nil && isTimeout(err) && left > 0 {
 		return errors.Join(errStillResetting, s.pg.Conn().SetReadDeadline(time.Time{}))
 	}
-	s.pending = false
-	if err != nil {
+	s.pending, s.unanswered = false, err != nil && isTimeout(err)
+	if err = errors.Join(err, s.answer.err); err != nil {
 		return err
-	}
-	if err := s.pg.Conn().SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
-	if s.answer.err != nil {
-		return s.answer.err
 	}
 	if kind := s.entry.plan.drift(s.answer.row); kind != "" {
 		return &driftError{kind: kind}
 	}
-	return nil
+	return s.pg.Conn().SetReadDeadline(time.Time{})
 }
 
 func isTimeout(err error) bool {
@@ -101,12 +124,12 @@ func isTimeout(err error) bool {
 	return ok && network.Timeout()
 }
 
-// readBefore bounds reading by ctx and by CancelTimeout. Call ended when the
-// reading is over: it reports whether ctx ended first, and sees to it that
-// the deadline set for that does not strike later.
-func (s *session) readBefore(ctx context.Context) (ended func() bool) {
+// readBefore bounds reading by ctx and by limit. Call ended when the reading
+// is over: it reports whether ctx ended first, and sees to it that the
+// deadline set for that does not strike later.
+func (s *session) readBefore(ctx context.Context, limit time.Time) (ended func() bool) {
 	conn := s.pg.Conn()
-	_ = conn.SetReadDeadline(time.Now().Add(s.entry.keeper.cfg.CancelTimeout)) // a closed socket fails the read
+	_ = conn.SetReadDeadline(limit) // a closed socket fails the read
 	if ctx.Done() == nil {
 		return func() bool { return false }
 	}
@@ -124,35 +147,43 @@ func (s *session) readBefore(ctx context.Context) (ended func() bool) {
 	}
 }
 
-// receiveReset reads on to the end of the reset's answer. Its error is that
-// of reading; what the server said is in s.answer.
-func (s *session) receiveReset() error {
-	for {
+// receive reads on until no answer is left. Its error is that of reading;
+// what the server said is in s.answer.
+func (s *session) receive() error {
+	for s.answer.left > 0 {
 		// The read deadline is the limit; a context here would cost a
 		// registration for each message.
 		msg, err := s.pg.ReceiveMessage(context.Background())
 		if err != nil {
-			return fmt.Errorf("pools: reading the reset's answer: %w", err)
+			return fmt.Errorf("pools: reading the session's answer: %w", err)
 		}
 		switch msg := msg.(type) {
 		case *pgproto3.ErrorResponse:
-			s.answer.err = errors.Join(s.answer.err, resetRefused(msg))
+			s.answer.err = errors.Join(s.answer.err, refusedBy(msg))
 		case *pgproto3.DataRow:
-			if len(msg.Values) == checkColumns {
-				for i, value := range msg.Values {
-					s.answer.row[i] = string(value)
-				}
-			}
+			s.answer.take(msg.Values)
 		case *pgproto3.ReadyForQuery:
-			return nil
+			s.answer.left--
 		}
+	}
+	return nil
+}
+
+// take keeps the rows that matter, told apart by their width.
+func (a *answer) take(values [][]byte) {
+	var row []string
+	switch len(values) {
+	case checkColumns:
+		row = a.row[:]
+	case powerColumns:
+		row = a.powers[:]
+	}
+	for i := range row {
+		row[i] = string(values[i])
 	}
 }
 
-// resetRefused tells a canary that is gone (26000) from other failures.
-func resetRefused(msg *pgproto3.ErrorResponse) error {
-	if msg.Code == "26000" {
-		return &driftError{kind: "statements"}
-	}
-	return fmt.Errorf("%w: %s (SQLSTATE %s)", &driftError{kind: "reset"}, msg.Message, msg.Code)
+// refusedBy is the error of a pin or a reset that the server refused.
+func refusedBy(msg *pgproto3.ErrorResponse) error {
+	return fmt.Errorf("%w: %w", &driftError{kind: "reset"}, pgconn.ErrorResponseToPgError(msg))
 }

@@ -2,6 +2,7 @@ package pools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,7 +33,10 @@ type session struct {
 	free     bool   // the report is proof enough, no round trip needed
 
 	pending    bool // a reset was sent, its answer not read to the end
-	answer     resetAnswer
+	unanswered bool // ... and it never came
+	resting    bool // counted in entry.idle
+	answer     answer
+	resetAt    int64         // when it was sent, in nanoseconds since the keeper's epoch
 	sentAt     uint64        // writes on the socket when it was last lent
 	dropped    bool          // DISCARD or DEALLOCATE was seen: the driver's statements are gone
 	lent       uint64        // how often it was lent
@@ -64,56 +68,48 @@ func (e *entry) pinSession(ctx context.Context, c *pgx.Conn) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		e.keeper.backoff.failed(e.target)
+		e.keeper.backoff.failed(e.pinTarget())
 		e.keeper.log.Error("new connection refused: it does not show what was pinned",
 			"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
 		return err
 	}
 	e.keeper.backoff.succeeded(e.target)
+	e.keeper.backoff.succeeded(e.pinTarget())
 	s.sock.counted.Store(true)
 	e.keeper.observed(func(o Observer) { o.ConnChanged(e.tenant.ID, e.tenant.Cluster, EventOpened, StartDial) })
 	return nil
 }
 
+// pinNow sends the canary, the pin and the check together and reads their
+// answers.
 func (s *session) pinNow(ctx context.Context) error {
 	p := s.entry.plan
-	results, err := s.pg.Exec(ctx, p.pin).ReadAll()
-	if err != nil {
+	s.answer = answer{left: 3}
+	fe := s.pg.Frontend()
+	fe.SendParse(&pgproto3.Parse{Name: canary, Query: "SELECT 1"})
+	fe.SendSync(&pgproto3.Sync{})
+	fe.SendQuery(&pgproto3.Query{String: p.pin})
+	fe.SendQuery(&pgproto3.Query{String: p.check})
+	if err := fe.Flush(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPin, err)
 	}
-	if len(results) < 2 {
-		return fmt.Errorf("%w: %d results", ErrPin, len(results))
+	ended := s.readBefore(ctx, time.Now().Add(s.entry.keeper.cfg.ConnectTimeout))
+	err := s.receive() //nolint:contextcheck // readBefore bounds it by ctx
+	ended()
+	if err = errors.Join(err, s.answer.err); err != nil {
+		return fmt.Errorf("%w: %w", ErrPin, err)
 	}
-	row, ok := checkRow(results[len(results)-1].Rows)
-	if !ok {
-		return fmt.Errorf("%w: the check gave no row", ErrPin)
-	}
-	if kind := p.drift(row); kind != "" {
-		return fmt.Errorf("%w: %s is %q", ErrPin, kind, row)
+	if kind := p.drift(s.answer.row); kind != "" {
+		return fmt.Errorf("%w: %s is %q", ErrPin, kind, s.answer.row)
 	}
 	if s.wall = p.wall; s.wall == nil {
-		s.wall = wallOf(results[len(results)-2].Rows)
+		s.wall = p.wallByPowers(s.answer.powers)
 	}
 	s.reported = s.pg.ParameterStatus("search_path")
-	s.free = p.trusted && s.reported != "" && serverMajor(s.pg) >= reportsSearchPath
-	return nil
-}
-
-func wallOf(rows [][][]byte) error {
-	if len(rows) != 1 || len(rows[0]) != 2 {
-		return fmt.Errorf("%w: its login's powers could not be read", ErrNotWalled)
-	}
-	return wallByPowers(string(rows[0][0]), string(rows[0][1]))
-}
-
-func checkRow(rows [][][]byte) (row [checkColumns]string, ok bool) {
-	if len(rows) != 1 || len(rows[0]) != checkColumns {
-		return row, false
-	}
-	for i, value := range rows[0] {
-		row[i] = string(value)
-	}
-	return row, true
+	// With a tail, names fall through when the tenant's schema goes: the
+	// setting alone is no proof then.
+	s.free = p.trusted && len(p.path) < 2 && s.reported != "" && serverMajor(s.pg) >= reportsSearchPath
+	return s.pg.Conn().SetReadDeadline(time.Time{})
 }
 
 func serverMajor(pg *pgconn.PgConn) int {
@@ -124,33 +120,35 @@ func serverMajor(pg *pgconn.PgConn) int {
 
 // settle makes a session ready to be lent again, as it comes back. What
 // needs the server is sent here and read when the connection is lent next:
-// the reset runs while the connection rests, and nobody waits for it.
-func (s *session) settle() {
+// the reset runs while the connection rests, and nobody waits for it. It
+// reports false when the server may still be running something for it: see
+// reap.
+func (s *session) settle() (settled bool) {
 	switch {
 	case s.pg.IsClosed():
 		if !s.sock.closedByUs() {
 			s.entry.losses.Add(1)
 		}
-		return
+		return !s.cancelled.Load()
+	case s.pg.IsBusy(): // a result was not read to its end
+		s.close("discarded")
+		return false
 	case s.discard || s.dropped || s.unsure.Load():
 		s.close("discarded")
-		return
-	case s.pg.IsBusy(): // a result was not read to its end; pgxpool destroys it
-		s.sock.because("discarded")
-		return
+		return true
 	case s.pg.TxStatus() != 'I' && !s.rollback():
 		s.close("drift")
-		return
+		return false
 	}
 	s.releasedAt = s.entry.used.Load()
 	if s.sock.writes.Load() == s.sentAt || s.free && !s.cancelled.Load() {
-		return
+		return true
 	}
 	s.cancelled.Store(false)
-	s.pending = s.sendReset() == nil
-	if !s.pending {
+	if s.pending = s.sendReset() == nil; !s.pending {
 		s.close("lost")
 	}
+	return true
 }
 
 // rollback ends a transaction that the holder left open.
@@ -174,8 +172,9 @@ func (s *session) sendReset() error {
 	if err := conn.SetWriteDeadline(time.Now().Add(s.entry.keeper.cfg.CancelTimeout)); err != nil {
 		return err
 	}
-	s.answer = resetAnswer{}
+	s.answer, s.resetAt = answer{left: 2}, s.entry.keeper.now()
 	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.reset})
+	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.check})
 	if err := s.pg.Frontend().Flush(); err != nil {
 		return err
 	}
@@ -200,6 +199,19 @@ func (s *session) absorb(ctx context.Context) {
 	}
 }
 
+// rests and rested count the session in and out of the entry's idle ones.
+func (s *session) rests() {
+	s.resting = true
+	s.entry.idle.Add(1)
+}
+
+func (s *session) rested() {
+	if s.resting {
+		s.resting = false
+		s.entry.idle.Add(-1)
+	}
+}
+
 // absorbBeforeClose is pgxpool's BeforeClose. A connection in good order that
 // pgxpool closes by itself, while its pool is in use, has reached its age.
 func absorbBeforeClose(c *pgx.Conn) {
@@ -207,6 +219,7 @@ func absorbBeforeClose(c *pgx.Conn) {
 	if s == nil {
 		return
 	}
+	s.rested()
 	if !s.pg.IsClosed() && s.entry.pins.Load()&retiredBit == 0 {
 		s.sock.because("lifetime")
 	}

@@ -67,8 +67,8 @@ func TestACancelThatGetsNoAnswerEndsTheConnection(t *testing.T) {
 		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
 			t.Error(err)
 		}
-		if w.server.Startups() != 2 {
-			t.Error("a connection in doubt was lent again")
+		if n := w.server.Count("SELECT pg_catalog.pg_terminate_backend(1)"); n != 1 || w.server.Startups() != 3 {
+			t.Errorf("the server was asked %d times to end the session, %d connections in all", n, w.server.Startups())
 		}
 	})
 }
@@ -278,7 +278,8 @@ func TestConnLostTellsABrokenConnectionFromARefusedStatement(t *testing.T) {
 	}{
 		{io.ErrUnexpectedEOF, true},
 		{&net.OpError{Op: "read", Err: errors.New("reset")}, true},
-		{&pgconn.PgError{Code: "57P01"}, true},
+		{&pgconn.PgError{Code: "57P01", Severity: "FATAL"}, true},
+		{&pgconn.PgError{Code: "57P01", Severity: "ERROR"}, false}, // raised by a statement
 		{&pgconn.PgError{Code: "57014"}, false},
 		{&pgconn.PgError{Code: "42P01"}, false},
 		{context.DeadlineExceeded, false},

@@ -2,6 +2,7 @@ package pools
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -13,15 +14,20 @@ import (
 // session's prepared statements were thrown away behind the driver's back.
 type tracer struct{ entry *entry }
 
+// carried is the context key that says whether a try to connect carried the
+// plan's start-up parameters.
+type carried struct{}
+
 // TraceConnectStart implements pgx.ConnectTracer.
-func (t *tracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
-	return ctx
+func (t *tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
+	_, pinned := data.ConnConfig.RuntimeParams["search_path"]
+	return context.WithValue(ctx, carried{}, pinned)
 }
 
 // TraceConnectEnd implements pgx.ConnectTracer.
 func (t *tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
 	if data.Err != nil && ctx.Err() == nil { // else the pool closed, which says nothing about the database
-		t.entry.connectFailed(data.Err)
+		t.entry.connectFailed(data.Err, ctx.Value(carried{}) == true)
 	}
 }
 
@@ -32,7 +38,7 @@ func (t *tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 
 // TraceQueryEnd implements pgx.QueryTracer.
 func (t *tracer) TraceQueryEnd(_ context.Context, c *pgx.Conn, data pgx.TraceQueryEndData) {
-	noteDropped(c, data.CommandTag)
+	noteDropped(c, data.CommandTag, data.Err)
 }
 
 // TraceBatchStart implements pgx.BatchTracer.
@@ -42,15 +48,21 @@ func (t *tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBa
 
 // TraceBatchQuery implements pgx.BatchTracer.
 func (t *tracer) TraceBatchQuery(_ context.Context, c *pgx.Conn, data pgx.TraceBatchQueryData) {
-	noteDropped(c, data.CommandTag)
+	noteDropped(c, data.CommandTag, data.Err)
 }
 
 // TraceBatchEnd implements pgx.BatchTracer.
 func (t *tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-func noteDropped(c *pgx.Conn, tag pgconn.CommandTag) {
+// noteDropped looks for statements that are gone: by a command that says so,
+// or by the error of using one (26000), whoever dropped it.
+func noteDropped(c *pgx.Conn, tag pgconn.CommandTag, err error) {
 	text := tag.String()
-	if text == "DISCARD ALL" || strings.HasPrefix(text, "DEALLOCATE") {
+	gone := text == "DISCARD ALL" || strings.HasPrefix(text, "DEALLOCATE")
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "26000" {
+		gone = true
+	}
+	if gone {
 		if s := sessionOf(c); s != nil {
 			s.dropped = true
 		}

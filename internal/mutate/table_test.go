@@ -12,7 +12,7 @@ func sessionMutations() []mutation {
 	return []mutation{
 		{
 			breaks: "a new connection is checked", file: "pools/session.go",
-			from: `if kind := p.drift(row); kind != "" {`, to: `if kind := p.drift(row); false && kind != "" {`,
+			from: `if kind := p.drift(s.answer.row); kind != "" {`, to: `if kind := p.drift(s.answer.row); false && kind != "" {`,
 			test: "TestAConnectionThatDoesNotShowItsPinIsNeverLent",
 		},
 		{
@@ -46,9 +46,44 @@ func sessionMutations() []mutation {
 			test: "TestASessionThatWasCancelledIsResetEvenWhereReportsSuffice",
 		},
 		{
-			breaks: "the canary is executed", file: "pools/plan.go",
-			from: `"EXECUTE " + canary + "; " + check + prepared`, to: `check + prepared`,
-			test: "TestADiscardBelowTheDriverIsNoticedWhenSQLIsUntrusted",
+			breaks: "the check asks for prepared statements", file: "pools/plan.go",
+			from: `row + ", " + prepared`, to: `row + ", false"`,
+			test: "TestADiscardBelowTheDriverIsNoticed", pkg: "./integration",
+		},
+		{
+			breaks: "nothing of the tenant's runs in the reset", file: "pools/plan.go",
+			from: `p.reset = clean + set.String()`, to: `p.reset = clean + set.String() + "; EXECUTE " + canary`,
+			test: "TestAForgedStatementDoesNotRunInTheReset", pkg: "./integration",
+		},
+		{
+			breaks: "what runs on is ended", file: "pools/conn.go",
+			from: "		s.reap()\n", to: "",
+			test: "TestAStatementThatCatchesItsCancelDoesNotOutliveItsConnection", pkg: "./integration",
+		},
+		{
+			breaks: "notifications are not kept", file: "pools/open.go",
+			from: `if k.cfg.SQL == Untrusted {`, to: `if false {`,
+			test: "TestNotificationsAreNotKeptForTheNextBorrower", pkg: "./integration",
+		},
+		{
+			breaks: "a cancel that was not acknowledged leaves doubt", file: "pools/cancel.go",
+			from: `err != nil || ctx.Err() != nil`, to: `err != nil`,
+			test: "TestASessionWhoseCancelMayStillComeIsNotLentAgain",
+		},
+		{
+			breaks: "a reset has one time limit for all who wait", file: "pools/ready.go",
+			from: `left := k.cfg.CancelTimeout - time`, to: `left := k.cfg.CancelTimeout - 0*time`,
+			test: "TestAResetThatIsNeverAnsweredDoesNotHoldTheTenantUpForGood",
+		},
+		{
+			breaks: "a refused pin is the tenant's own failure", file: "pools/session.go",
+			from: `backoff.failed(e.pinTarget())`, to: `backoff.failed(e.target)`,
+			test: "TestAPinThatIsRefusedHoldsUpNobodyElseOfTheLogin",
+		},
+		{
+			breaks: "a released connection is of no use", file: "pools/conn.go",
+			from: `if c.held.Load() || c.session.entry.cut.Load() {`, to: `if true {`,
+			test: "TestAReleasedConnectionIsOfNoMoreUse",
 		},
 		{
 			breaks: "DISCARD through the driver is seen", file: "pools/tracer.go",
@@ -82,12 +117,17 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "a login with powers has no wall", file: "pools/plan.go",
-			from: `case attributes != "f":`, to: `case false:`,
+			from: `case row[0] != "f":`, to: `case false:`,
 			test: "TestOnlyALoginOfItsOwnWithoutPowersIsAWall", pkg: "./integration",
 		},
 		{
+			breaks: "the owner of a shared database has no wall", file: "pools/plan.go",
+			from: `case row[2] != "f" && !p.ownDatabase:`, to: `case false:`,
+			test: "TestTheOwnerOfASharedDatabaseIsNotBehindAWall", pkg: "./integration",
+		},
+		{
 			breaks: "a login with memberships has no wall", file: "pools/plan.go",
-			from: `case member != "f":`, to: `case false:`,
+			from: `case row[1] != "f":`, to: `case false:`,
 			test: "TestOnlyALoginOfItsOwnWithoutPowersIsAWall", pkg: "./integration",
 		},
 	}
@@ -152,7 +192,7 @@ func poolMutations() []mutation {
 		},
 		{
 			breaks: "surplus idle connections are closed", file: "pools/janitor.go",
-			from: `s.releasedAt < limit`, to: `s.releasedAt < min(limit, 0)`,
+			from: `now-s.releasedAt > int64(e.idleAfter)`, to: `now-s.releasedAt < 0`,
 			test: "TestSurplusConnectionsOfABusyTenantAreClosed",
 		},
 		{

@@ -186,15 +186,6 @@ func (s *Session) statement(sql string) bool {
 		s.InTransaction = false
 	case "begin", "BEGIN":
 		s.InTransaction = true
-	case "PREPARE":
-		name, _, _ := strings.Cut(rest, " ")
-		s.prepared[name] = true
-	case "EXECUTE":
-		if !s.prepared[rest] {
-			s.fail(Fail("26000", "prepared statement does not exist"))
-			return false
-		}
-		s.row("1")
 	case "DISCARD":
 		s.discard(rest)
 		s.complete(sql)
@@ -226,10 +217,21 @@ func (s *Session) discard(what string) {
 func (s *Session) selects(text string) {
 	switch {
 	case strings.HasPrefix(text, "rolsuper"):
-		s.row("f", "f")
+		s.row("f", "f", "f")
 	case strings.HasPrefix(text, "pg_catalog.array_to_json"):
-		s.row(s.path(), s.User, s.User, s.Database, s.Settings["app.tenant_id"], "f")
+		s.row(s.path(), s.User, s.User, s.Database, s.Settings["app.tenant_id"], s.dropped())
 	}
+}
+
+// dropped is what the check asks about prepared statements: "t" when the one
+// that the pin prepared is gone.
+func (s *Session) dropped() string {
+	for name := range s.prepared {
+		if strings.HasPrefix(name, "poolkeeper_") {
+			return "f"
+		}
+	}
+	return "t"
 }
 
 // path is what array_to_json(current_schemas(false)) gives.

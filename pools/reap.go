@@ -1,0 +1,41 @@
+package pools
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// reap ends the server's side of a session that was given up while a
+// statement may be running in it. A server does not notice by itself that a
+// client has gone, and a statement can catch a cancel request; the end of
+// its session it cannot catch. Without this, one tenant could leave backends
+// behind until the server has none for the others.
+//
+// It takes a connection of the same login, beside the tenant's maximum, for
+// a moment; the caller keeps the old one's place meanwhile.
+func (s *session) reap() {
+	e := s.entry
+	if e.cut.Load() {
+		return // cutAll has cancelled it, and the pool is at its end
+	}
+	// It belongs to the session, not to whoever gave it up.
+	ctx, cancel := context.WithTimeout(context.Background(), e.keeper.cfg.ConnectTimeout)
+	defer cancel()
+	cfg := e.pool.Config().ConnConfig
+	err := e.beforeConnect(ctx, cfg)
+	var pg *pgconn.PgConn
+	if err == nil {
+		pg, err = pgconn.ConnectConfig(ctx, &cfg.Config)
+	}
+	if err == nil {
+		_, err = pg.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend("+strconv.FormatUint(uint64(s.pg.PID()), 10)+")").ReadAll()
+		_ = pg.Close(ctx) // it has done what it was for
+	}
+	_ = s.sock.Close() // what still reads from it need not wait any longer
+	if err != nil {
+		e.keeper.log.Debug("a session's end could not be ordered",
+			"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
+	}
+}
