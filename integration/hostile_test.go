@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // What SQL from a hostile client may try with its session.
@@ -226,6 +227,54 @@ func TestADiscardBelowTheDriverIsNoticed(t *testing.T) {
 		raw(t, f, "own-0", sql)
 		if got := owner(t, l); got != "own-0" {
 			t.Errorf("rows of %q", got)
+		}
+	}
+}
+
+func TestOneServerUnderTwoNamesGivesNoWall(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, nil, "own", "own")
+	login := f.lease(t, "own-0")
+	defer login.Release()
+	dsn := f.server.DSN(f.database, f.shared, password)
+	clusters := map[string]registry.Cluster{
+		"main":  {DSN: registry.NewSecret(dsn)},
+		"alias": {DSN: registry.NewSecret(strings.Replace(dsn, "127.0.0.1", "0.0.0.0", 1))},
+	}
+	records := make([]*registry.Tenant, 2)
+	for i, cluster := range []string{"main", "alias"} { // two tenants, one login
+		record := *login.Tenant()
+		record.ID, record.Cluster = id([]string{"a", "b"}[i]), cluster
+		record.Schema = []string{"own_0", "own_1"}[i]
+		records[i] = &record
+	}
+	admin(t, f.server, f.database, "GRANT USAGE ON SCHEMA own_1 TO "+pgx.Identifier{records[0].Login}.Sanitize())
+	source, err := registry.NewStatic(clusters, records...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := pools.Defaults()
+	cfg.Clusters = clusters
+	k, err := pools.New(cfg, source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = k.Close(context.WithoutCancel(t.Context())) }()
+	for round, names := range [][]string{{"a", "b"}, {"a", "b"}} {
+		for _, name := range names {
+			l, err := k.Lease(t.Context(), id(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := l.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Walled(); (round > 0 || name == "b") && err == nil {
+				t.Errorf("round %d: tenant %s is behind a wall", round, name)
+			}
+			c.Release()
+			l.Release()
 		}
 	}
 }

@@ -80,12 +80,6 @@ func (c *Conn) released() error {
 // holder who cannot tell what state it left it in.
 func (c *Conn) Discard() { c.session.discard = true }
 
-// Walled reports nil when SQL on this connection, whoever wrote it, cannot
-// reach another tenant's rows: no other record uses the login, and the login
-// has no power beyond its own. Otherwise the error matches ErrNotWalled and
-// says what to change. It was found out when the connection was opened.
-func (c *Conn) Walled() error { return c.session.wall }
-
 // Conn returns the driver's connection, for what this type does not offer.
 // It must not be used after Release, nor closed or hijacked; Discard instead.
 func (c *Conn) Conn() *pgx.Conn { return c.conn }

@@ -221,3 +221,36 @@ func TestALookForSurplusDoesNotMakeARestedConnectionLookFresh(t *testing.T) {
 		}
 	})
 }
+
+func TestPowersThatALoginGetsLaterTakeItsWallAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
+		defer w.end(t)
+		walled := func() error {
+			l := w.lease(t, "t01")
+			defer l.Release()
+			c, err := l.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Release()
+			if _, err := c.Exec(t.Context(), "select 1"); err != nil {
+				t.Fatal(err)
+			}
+			return c.Walled()
+		}
+		if err := walled(); err != nil {
+			t.Fatal(err)
+		}
+		w.server.Empower()
+		for range 3 { // seen at the second release after the time is over
+			time.Sleep(11 * time.Second)
+			_ = walled()
+		}
+		mustBe(t, walled(), pools.ErrNotWalled)
+		if w.server.Startups() != 1 {
+			t.Error("it was a new connection that saw it")
+		}
+	})
+}

@@ -30,7 +30,10 @@ type Keeper struct {
 	backoff  *backoff
 	// plainStart holds the targets whose server refuses start-up parameters.
 	plainStart sync.Map
-	epoch      time.Time
+	// servers maps a server's start to the first cluster it was met as, twins
+	// a cluster to another that is the same server.
+	servers, twins sync.Map
+	epoch          time.Time
 
 	// Read by hits without the mutex; index is written under it.
 	index    *index

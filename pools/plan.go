@@ -139,7 +139,8 @@ const (
 	powers = `SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls, ` +
 		`EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) r.oid), ` +
 		`EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datdba OPERATOR(pg_catalog.=) r.oid ` +
-		`AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) ` +
+		`AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), ` +
+		`(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8::pg_catalog.text ` +
 		`FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) session_user`
 	clean = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
 		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
@@ -176,8 +177,16 @@ const (
 	checkColumns
 )
 
-// powerColumns is how many columns the query powers has.
-const powerColumns = 3
+// Columns of the one row of the query powers: three questions about the
+// login, and when the server was started, in microseconds, by which two names
+// of one server are told from two servers.
+const (
+	colAttributes = iota
+	colMember
+	colOwner
+	colStarted
+	powerColumns
+)
 
 // drift compares the check's row with the plan: "" when they agree, else
 // what is different.
@@ -216,15 +225,14 @@ func wallByRecord(t *registry.Tenant) error {
 	}
 }
 
-// wallByPowers says why the login's powers rule a wall out. Its columns are
-// those of the query powers.
+// wallByPowers says why the login's powers rule a wall out.
 func (p *plan) wallByPowers(row [powerColumns]string) error {
 	switch {
-	case row[0] != "f":
+	case row[colAttributes] != "f":
 		return fmt.Errorf("%w: its login has SUPERUSER, CREATEROLE, CREATEDB, REPLICATION or BYPASSRLS; take them away", ErrNotWalled)
-	case row[1] != "f":
+	case row[colMember] != "f":
 		return fmt.Errorf("%w: its login is a member of other roles; revoke the memberships", ErrNotWalled)
-	case row[2] != "f" && !p.ownDatabase:
+	case row[colOwner] != "f" && !p.ownDatabase:
 		return fmt.Errorf("%w: its login owns the database that it shares; give the database another owner", ErrNotWalled)
 	default:
 		return nil

@@ -116,6 +116,9 @@ func (s *session) readReset(ctx context.Context) error {
 	if kind := s.entry.plan.drift(s.answer.row); kind != "" {
 		return &driftError{kind: kind}
 	}
+	if s.answer.powers[colAttributes] != "" {
+		s.recogniseWall()
+	}
 	return s.pg.Conn().SetReadDeadline(time.Time{})
 }
 

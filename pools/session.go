@@ -29,6 +29,7 @@ type session struct {
 	sock  *socket
 
 	wall     error  // why SQL on it could reach other tenants, or nil
+	provedAt int64  // when that was found, in nanoseconds since the keeper's epoch
 	reported string // the search path as the server reported it when pinned
 	free     bool   // the report is proof enough, no round trip needed
 
@@ -102,9 +103,7 @@ func (s *session) pinNow(ctx context.Context) error {
 	if kind := p.drift(s.answer.row); kind != "" {
 		return fmt.Errorf("%w: %s is %q", ErrPin, kind, s.answer.row)
 	}
-	if s.wall = p.wall; s.wall == nil {
-		s.wall = p.wallByPowers(s.answer.powers)
-	}
+	s.recogniseWall()
 	s.reported = s.pg.ParameterStatus("search_path")
 	// With a tail, names fall through when the tenant's schema goes: the
 	// setting alone is no proof then.
@@ -175,6 +174,10 @@ func (s *session) sendReset() error {
 	s.answer, s.resetAt = answer{left: 2}, s.entry.keeper.now()
 	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.reset})
 	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.check})
+	if s.entry.plan.wall == nil && s.resetAt-s.provedAt > int64(wallFor) {
+		s.answer.left++
+		s.pg.Frontend().SendQuery(&pgproto3.Query{String: powers})
+	}
 	if err := s.pg.Frontend().Flush(); err != nil {
 		return err
 	}

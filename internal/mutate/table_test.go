@@ -51,9 +51,14 @@ func sessionMutations() []mutation {
 			test: "TestADiscardBelowTheDriverIsNoticed", pkg: "./integration",
 		},
 		{
-			breaks: "nothing of the tenant's runs in the reset", file: "pools/plan.go",
-			from: `p.reset = clean + set.String()`, to: `p.reset = clean + set.String() + "; EXECUTE " + canary`,
-			test: "TestAForgedStatementDoesNotRunInTheReset", pkg: "./integration",
+			breaks: "powers that a login gets later are seen", file: "pools/session.go",
+			from: `s.resetAt-s.provedAt > int64(wallFor)`, to: `s.resetAt-s.provedAt > int64(wallFor)<<20`,
+			test: "TestPowersThatALoginGetsLaterTakeItsWallAway",
+		},
+		{
+			breaks: "two names of one server are noticed", file: "pools/wall.go",
+			from: `twin && c.session.wall == nil`, to: `false && twin && c.session.wall == nil`,
+			test: "TestOneServerUnderTwoNamesGivesNoWall", pkg: "./integration",
 		},
 		{
 			breaks: "what runs on is ended", file: "pools/conn.go",
@@ -117,17 +122,17 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "a login with powers has no wall", file: "pools/plan.go",
-			from: `case row[0] != "f":`, to: `case false:`,
+			from: `case row[colAttributes] != "f":`, to: `case false:`,
 			test: "TestOnlyALoginOfItsOwnWithoutPowersIsAWall", pkg: "./integration",
 		},
 		{
 			breaks: "the owner of a shared database has no wall", file: "pools/plan.go",
-			from: `case row[2] != "f" && !p.ownDatabase:`, to: `case false:`,
+			from: `case row[colOwner] != "f" && !p.ownDatabase:`, to: `case false:`,
 			test: "TestTheOwnerOfASharedDatabaseIsNotBehindAWall", pkg: "./integration",
 		},
 		{
 			breaks: "a login with memberships has no wall", file: "pools/plan.go",
-			from: `case row[1] != "f":`, to: `case false:`,
+			from: `case row[colMember] != "f":`, to: `case false:`,
 			test: "TestOnlyALoginOfItsOwnWithoutPowersIsAWall", pkg: "./integration",
 		},
 	}

@@ -32,6 +32,7 @@ type Server struct {
 	sessions map[*Session]struct{}
 	onStart  func(*Session) error
 	lost     bool
+	powerful bool
 }
 
 // New returns a server that presents itself as PostgreSQL of the given major
@@ -172,6 +173,23 @@ func (s *Server) cancel(pid uint32) {
 			}
 		}
 	}
+}
+
+// Empower gives every login powers that a tenant's must not have.
+func (s *Server) Empower() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.powerful = true
+}
+
+// powers is what the server says of them.
+func (s *Server) powers() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.powerful {
+		return "t"
+	}
+	return "f"
 }
 
 func (s *Server) lying() bool {

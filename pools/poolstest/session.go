@@ -217,7 +217,7 @@ func (s *Session) discard(what string) {
 func (s *Session) selects(text string) {
 	switch {
 	case strings.HasPrefix(text, "rolsuper"):
-		s.row("f", "f", "f")
+		s.row(s.server.powers(), "f", "f", "1")
 	case strings.HasPrefix(text, "pg_catalog.array_to_json"):
 		s.row(s.path(), s.User, s.User, s.Database, s.Settings["app.tenant_id"], s.dropped())
 	}
