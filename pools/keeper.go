@@ -103,8 +103,7 @@ func (k *Keeper) now() int64 { return int64(time.Since(k.epoch)) }
 // Errors: registry.ErrUnknown, registry.ErrInactive, registry.ErrUnavailable,
 // ErrRecord, ErrPoolLimit, ErrClosed, or the context's.
 func (k *Keeper) Lease(ctx context.Context, id registry.ID) (*Lease, error) {
-	if e := k.index.find(id); e != nil && e.pin() {
-		e.touch(k.now())
+	if e := k.index.find(id); e != nil && e.pin() { // its use is noted at release: until then the pin keeps it
 		if k.obs != nil {
 			k.obs.Leased(id, e.tenant.Cluster, OutcomeHit, nil)
 		}

@@ -44,8 +44,8 @@ func (k *Keeper) recogniseServer(cluster, started string) {
 // is again from time to time.
 func (c *Conn) Walled() error {
 	e := c.session.entry
-	if other, twin := e.keeper.twins.Load(e.tenant.Cluster); twin && c.session.wall == nil {
-		return fmt.Errorf("%w: the clusters %s and %s are one server; name it once", ErrNotWalled, e.tenant.Cluster, other)
+	if _, twin := e.keeper.twins.Load(e.tenant.Cluster); twin && c.session.wall == nil { // which: see the log
+		return fmt.Errorf("%w: its server has two names in the configuration; give it one", ErrNotWalled)
 	}
 	return c.session.wall
 }

@@ -26,7 +26,8 @@ type Problem struct {
 	// RetryAfter is how long to wait before the next try; zero when waiting
 	// does not help.
 	RetryAfter time.Duration
-	// PG is PostgreSQL's own report, when the client may see it.
+	// PG is PostgreSQL's own report, when the client may see it. ProblemOf
+	// clips its texts, as pgreport.Clip does.
 	PG *pgconn.PgError
 }
 
@@ -117,7 +118,8 @@ var table = [...]row{ //nolint:gochecknoglobals // data, never changed; built on
 	},
 	{
 		what: "isolation does not allow SQL from clients", match: is(pools.ErrNotWalled),
-		status: http.StatusForbidden, code: "isolation", title: "The tenant's isolation does not allow SQL from clients", fill: fillText,
+		status: http.StatusForbidden, code: "isolation", title: "The tenant's isolation does not allow SQL from clients",
+		detail: "SQL could reach rows of other tenants.", fill: fillWall,
 	},
 
 	// Limits.

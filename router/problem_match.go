@@ -4,10 +4,13 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/router/pgreport"
 )
 
 // What the rows of the table ask of an error, and take from it.
@@ -69,9 +72,9 @@ func bodyTooLarge(err error) bool {
 	return errors.As(err, &tooLarge)
 }
 
-// fillPG shows PostgreSQL's report.
+// fillPG shows PostgreSQL's report, as much of it as fits an answer.
 func fillPG(p *Problem, err error) {
-	p.PG = pgError(err)
+	p.PG = pgreport.Clip(pgError(err))
 	p.Code, p.Detail = p.PG.Code, p.PG.Message
 }
 
@@ -91,6 +94,11 @@ func fillOutage(p *Problem, err error) {
 	}
 }
 
-// fillText shows the error itself, which is written for the client: it says
-// what to change.
-func fillText(p *Problem, err error) { p.Detail = err.Error() }
+// fillWall shows what stands behind ErrNotWalled's own text, which is written
+// for the client: it says what to change. It becomes a sentence.
+func fillWall(p *Problem, err error) {
+	_, why, _ := strings.Cut(err.Error(), pools.ErrNotWalled.Error()+": ")
+	if first, size := utf8.DecodeRuneInString(why); size > 0 {
+		p.Detail = pgreport.Text(string(unicode.ToUpper(first)) + why[size:] + ".")
+	}
+}

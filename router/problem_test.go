@@ -22,6 +22,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/router/pgreport"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -68,6 +69,7 @@ func samples(t *testing.T) []sample {
 		{"bare registry.ErrInactive", registry.ErrInactive},
 		{"bare registry.ErrInvalidID", registry.ErrInvalidID},
 		{"not walled", fmt.Errorf("%w: give it a login of its own", pools.ErrNotWalled)},
+		{"not walled, bare", pools.ErrNotWalled},
 		{"tenant's queue full", pools.ErrTenantQueue},
 		{"tenant's connections busy", pools.ErrTenantTimeout},
 		{"pool limit", pools.ErrPoolLimit},
@@ -169,9 +171,6 @@ func TestAnErrorThatIsWrappedMeetsTheSameRow(t *testing.T) {
 			continue
 		}
 		want, got := router.ProblemOf(s.err), router.ProblemOf(fmt.Errorf("handler: %w", s.err))
-		if s.what == "not walled" {
-			got.Detail = want.Detail // it shows the error's own text
-		}
 		if got != want {
 			t.Errorf("%s: %+v, wrapped %+v", s.what, want, got)
 		}
@@ -182,11 +181,34 @@ func TestNoProblemShowsWhatIsInside(t *testing.T) {
 	t.Parallel()
 	for _, s := range samples(t) {
 		text := written(t, router.ProblemOf(s.err))
-		for _, inside := range []string{"hunter2", "10.9.8.7", "secret", "28P01 ", "server says 28P01", "server says 57P01", "acme\"", "nobody"} {
+		for _, inside := range []string{"hunter2", "10.9.8.7", "secret", "28P01 ", "server says 28P01", "server says 57P01", "acme\"", "nobody", "pools: ", "registry: "} {
 			if strings.Contains(text, inside) && s.what != "23505" {
 				t.Errorf("%s shows %q:\n%s", s.what, inside, text)
 			}
 		}
+	}
+}
+
+func TestNoProblemIsAsLongAsPostgreSQLsReport(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("\x01", 1<<20) // six times as long in JSON
+	report := pg("P0001")
+	report.Message, report.Detail, report.Hint, report.Where, report.InternalQuery, report.ConstraintName = long, long, long, long, long, long
+	for name, p := range map[string]router.Problem{
+		"the table's":  router.ProblemOf(fmt.Errorf("handler: %w", report)),
+		"a handler's":  {Status: http.StatusBadRequest, Code: "P0001", Title: "No", Detail: long, PG: report},
+		"a wall's":     router.ProblemOf(fmt.Errorf("%w: %s", pools.ErrNotWalled, long)),
+		"a constraint": router.ProblemOf(report).REST(),
+	} {
+		if text := written(t, p); len(text) > 8*6*pgreport.MaxText {
+			t.Errorf("%s is %d bytes long", name, len(text))
+		}
+	}
+	if len(report.Message) != len(long) {
+		t.Error("the error itself is clipped")
+	}
+	if p := router.ProblemOf(report); len(p.Detail) > pgreport.MaxText || len(p.PG.Hint) > pgreport.MaxText {
+		t.Errorf("a problem keeps %d bytes", len(p.Detail)+len(p.PG.Hint))
 	}
 }
 

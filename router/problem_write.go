@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/poolkeeper/poolkeeper/router/pgreport"
 )
 
 // body is a problem as RFC 9457 has it, with members of our own. The type is
@@ -46,6 +48,7 @@ func newReport(pg *pgconn.PgError) *report {
 	if pg == nil {
 		return nil
 	}
+	pg = pgreport.Clip(pg)
 	return &report{
 		Severity: pg.Severity, Message: pg.Message, Detail: pg.Detail, Hint: pg.Hint,
 		Position: pg.Position, InternalPosition: pg.InternalPosition, InternalQuery: pg.InternalQuery,
@@ -60,7 +63,8 @@ func newReport(pg *pgconn.PgError) *report {
 // postgres. The request id is the X-Request-Id of the response's header. It
 // sets Retry-After in whole seconds, at least one, when p says to retry;
 // WWW-Authenticate on 401; and Cache-Control: no-store always. Headers that a
-// handler set for another body are removed.
+// handler set for another body are removed. No text of PostgreSQL's, and no
+// detail, is longer than pgreport.MaxText.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	if p.Status == 0 {
 		p = ProblemOf(nil)
@@ -89,7 +93,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 func (p Problem) encode(requestID string) []byte {
 	text, err := json.Marshal(body{
 		Type: "about:blank", Title: p.Title, Status: p.Status, Code: p.Code,
-		Detail: p.Detail, RequestID: requestID, Postgres: newReport(p.PG),
+		Detail: pgreport.Text(p.Detail), RequestID: requestID, Postgres: newReport(p.PG),
 	})
 	if err != nil { // unreachable: the body has texts and numbers only
 		return []byte(`{"type":"about:blank"}`)

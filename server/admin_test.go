@@ -256,7 +256,7 @@ func TestMetricsWithATokenAreForWhoeverHasIt(t *testing.T) {
 	})
 	for authorization, want := range map[string]int{
 		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer wrong": 401, "Bearer scrape-token ": 401, "scrape-token": 401, "Basic scrape-token": 401,
-		"Bearer scrape-token": 200,
+		"Bearer scrape-token": 200, "bearer scrape-token": 200, "BEARER  scrape-token": 200, "bearer Scrape-Token": 401, "bearerscrape-token": 401,
 	} {
 		if got := guarded(h, http.MethodGet, "/metrics", "203.0.113.9:1", "Authorization", authorization, "Host", "poolkeeper:8081"); got != want {
 			t.Errorf("%q: status %d, want %d", authorization, got, want)

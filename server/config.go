@@ -72,8 +72,9 @@ type SQLConfig struct {
 	// MaxResult is the greatest answer in bytes; more is 507. Streams have no
 	// such limit. Default 10 MiB.
 	MaxResult int64
-	// Timeout is the longest that a request may take from its first byte to
-	// the database's last; X-Request-Timeout may only shorten it. Default 30s.
+	// Timeout is the longest that a request may take from when its tenant is
+	// known to the database's last byte; X-Request-Timeout may only shorten
+	// it. Finding the tenant is bounded by registry.lookup_timeout. Default 30s.
 	Timeout time.Duration
 	// Errors is ErrorsHonest or ErrorsNeon. Default honest.
 	Errors string

@@ -49,3 +49,13 @@ type statementError struct{ err error }
 
 func (e *statementError) Error() string { return e.err.Error() }
 func (e *statementError) Unwrap() error { return e.err }
+
+// bindError says in one sentence, without the system's words, why an address
+// cannot be listened on.
+type bindError struct {
+	text string
+	err  error
+}
+
+func (e *bindError) Error() string { return e.text }
+func (e *bindError) Unwrap() error { return e.err }

@@ -15,3 +15,6 @@ type Session = session
 func (s *Server) SetAcquire(fn func(ctx context.Context, v *router.Visit) (Session, error)) {
 	s.acquire = fn
 }
+
+// Unbound is what Run returns when an address cannot be bound for err.
+func Unbound(field, address string, err error) error { return unbound(field, address, err) }

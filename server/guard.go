@@ -25,9 +25,19 @@ func (s *Server) scraperOnly(c *gin.Context) {
 	switch {
 	case s.cfg.ScrapeToken.IsZero():
 		s.localOnly(c)
-	case !sameSecret(c.Request.Header.Get("Authorization"), "Bearer "+s.cfg.ScrapeToken.Reveal()):
+	case !sameSecret(bearerOf(c.Request.Header.Get("Authorization")), s.cfg.ScrapeToken.Reveal()):
 		s.refuse(c, errScrapeToken)
 	}
+}
+
+// bearerOf returns the token of an Authorization header, "" when its scheme,
+// whose case does not matter, is another.
+func bearerOf(authorization string) string {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimLeft(token, " ")
 }
 
 // sameSecret compares in a time that depends on neither text.

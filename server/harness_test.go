@@ -27,7 +27,10 @@ type records struct {
 	err error
 }
 
-func (r *records) Tenant(_ context.Context, id registry.ID) (*registry.Tenant, error) {
+func (r *records) Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if r.err != nil {
 		return nil, r.err
 	}

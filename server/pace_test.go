@@ -14,7 +14,11 @@ import (
 
 func TestRowsAreStreamedToWhoAcceptsNDJSON(t *testing.T) {
 	t.Parallel()
-	for _, accept := range []string{"application/x-ndjson", "application/json, application/x-ndjson;q=0.5", "APPLICATION/X-NDJSON"} {
+	for _, accept := range []string{
+		"application/x-ndjson", "APPLICATION/X-NDJSON", "application/x-ndjson;q=0.1", "application/x-ndjson;q=high",
+		"application/json, application/x-ndjson", "application/json;q=0.5, application/x-ndjson;q=0.6", "application/x-ndjson, */*",
+		"application/x-ndjson;q=0.5, application/json;q=0.1, */*", "*/*, application/json;q=0, application/x-ndjson;q=0.1",
+	} {
 		h := newHarness(t)
 		r := h.post(t, "/sql", `{"query":"rows 1000"}`, "X-Tenant-ID", "acme", "Accept", accept)
 		if r.status != http.StatusOK || r.header.Get("Content-Type") != "application/x-ndjson" || r.header.Get("Cache-Control") != "no-store" {
@@ -35,7 +39,11 @@ func TestRowsAreStreamedToWhoAcceptsNDJSON(t *testing.T) {
 			t.Errorf("released %d times, discarded %v", s.released.Load(), s.discarded.Load())
 		}
 	}
-	for _, accept := range []string{"", "*/*", "application/json", "application/x-ndjson;q=0", "application/x-ndjsonx", ";;,,;", strings.Repeat(",", 10000)} {
+	for _, accept := range []string{
+		"", "*/*", "application/json", "application/x-ndjson;q=0", "application/x-ndjsonx", ";;,,;", strings.Repeat(",", 10000),
+		"application/json, application/x-ndjson;q=0.2", "application/x-ndjson;q=0.2, application/json", "application/x-ndjson;q=0.2, */*",
+		"application/*;q=0.9, application/x-ndjson;q=0.8, */*;q=0.1", "application/json;q=NaN, application/x-ndjson;q=0.9", "application/x-ndjson;q=-1",
+	} {
 		r := newHarness(t).post(t, "/sql", `{"query":"one"}`, "X-Tenant-ID", "acme", "Accept", accept)
 		if r.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%.20q: Content-Type %s", accept, r.header.Get("Content-Type"))

@@ -91,7 +91,9 @@ func bodyError(err error) error {
 }
 
 // setDeadline bounds the request's context by sql.timeout, or by less when
-// the client asks for less.
+// the client asks for less. It is for requests whose tenant is known: a client's
+// deadline for the lookup would tell which ids are looked up at all, and which
+// are cached.
 func (s *Server) setDeadline(c *gin.Context) (context.CancelFunc, error) {
 	timeout := s.cfg.SQL.Timeout
 	if text := c.Request.Header.Get(headerTimeout); text != "" {
@@ -134,19 +136,48 @@ func limitStatements(c *gin.Context, l registry.Limits, n int) context.CancelFun
 	return cancel
 }
 
-// wantsStream reports whether the client accepts NDJSON.
+// wantsStream reports whether the client names NDJSON and does not prefer JSON.
+// Whoever weighs both the same wants NDJSON: JSON needs no header.
 func wantsStream(h http.Header) bool {
+	stream, plain := 0.0, 0.0
+	narrowest := 0 // of the ranges that JSON is in, the narrowest counts
 	for _, line := range h.Values("Accept") {
 		for entry := range strings.SplitSeq(line, ",") {
 			media, params, err := mime.ParseMediaType(entry)
-			if err != nil || media != mediaNDJSON {
+			if err != nil {
 				continue
 			}
-			q, err := strconv.ParseFloat(params["q"], 64)
-			return err != nil || q > 0
+			if media == mediaNDJSON {
+				stream = max(stream, weightOf(params))
+			} else if fit := fitsJSON(media); fit > 0 && fit >= narrowest {
+				narrowest, plain = fit, weightOf(params)
+			}
 		}
 	}
-	return false
+	return stream > 0 && stream >= plain
+}
+
+// fitsJSON says how narrowly a media range fits JSON; 0 when it does not.
+func fitsJSON(media string) int {
+	switch media {
+	case "application/json":
+		return 3
+	case "application/*":
+		return 2
+	case "*/*":
+		return 1
+	default:
+		return 0
+	}
+}
+
+// weightOf is a media range's q, from 0 to 1, and 1 when none can be read.
+func weightOf(params map[string]string) float64 {
+	q, err := strconv.ParseFloat(params["q"], 64)
+	if err != nil || math.IsNaN(q) {
+		return 1
+	}
+	return min(max(q, 0), 1)
 }
 
 // wallOf refuses what the record alone shows to be without a wall; whether

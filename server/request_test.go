@@ -225,6 +225,26 @@ func TestAClientMayShortenItsDeadlineAndNotLengthenIt(t *testing.T) {
 	}
 }
 
+func TestADeadlineTellsNothingOfWhichTenantsThereAre(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	post := func(id string, headers ...string) string {
+		r := h.post(t, "/sql", `{"query":"one"}`, append(headers, "X-Tenant-ID", id, "X-Request-Id", "r")...)
+		return fmt.Sprint(r.status, " ", r.body)
+	}
+	want := post("UPPER")
+	for _, id := range []string{"UPPER", "nobody", "hooli"} {
+		for _, asked := range []string{"1ns", "0"} {
+			if got := post(id, "X-Request-Timeout", asked); got != want {
+				t.Errorf("%s within %s: %s\nwant %s", id, asked, got, want)
+			}
+		}
+	}
+	if got := post("acme", "X-Request-Timeout", "1ns"); !strings.HasPrefix(got, "504 ") {
+		t.Errorf("a tenant that is served: %s", got)
+	}
+}
+
 func TestATenantsOwnLimitHoldsEvenWhenSQLLiftsIt(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -85,16 +85,23 @@ func (s *Server) listen(ctx context.Context) (listeners, error) {
 func bind(ctx context.Context, field, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
-	switch {
-	case err == nil:
-		return l, nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: %s is in use by another program; stop it, or set another port: %w", field, address, err)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s: this user may not listen on %s; use a port from 1024 up: %w", field, address, err)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%s: %s is not an address of this machine; use one that is, or leave the host empty for all: %w", field, address, err)
-	default:
-		return nil, fmt.Errorf("%s: cannot listen on %s: %w", field, address, err)
+	if err != nil {
+		return nil, unbound(field, address, err)
 	}
+	return l, nil
+}
+
+func unbound(field, address string, err error) error {
+	var why string
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		why = "is in use by another program; stop it, or set another port"
+	case errors.Is(err, syscall.EACCES):
+		why = "may not be listened on by this user; use a port from 1024 up"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		why = "is not an address of this machine; use one that is, or leave the host empty for all"
+	default:
+		return fmt.Errorf("%s: cannot listen on %s: %w", field, address, err)
+	}
+	return &bindError{text: field + ": " + address + " " + why, err: err}
 }

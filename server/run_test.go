@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,16 +25,31 @@ func TestAnAddressThatCannotBeBoundIsOneSentenceNamingTheSetting(t *testing.T) {
 	}
 	defer taken.Close()
 	for want, change := range map[string]func(*server.Config){
-		"server.listen: " + taken.Addr().String() + " is in use by another program":       func(c *server.Config) { c.Listen = taken.Addr().String() },
-		"server.admin_listen: " + taken.Addr().String() + " is in use by another program": func(c *server.Config) { c.AdminListen = taken.Addr().String() },
-		"server.listen: 203.0.113.1:0 is not an address of this machine":                  func(c *server.Config) { c.Listen = "203.0.113.1:0" },
-		"server.listen: cannot listen on no.such.host.invalid:0":                          func(c *server.Config) { c.Listen = "no.such.host.invalid:0" },
+		"server.listen: " + taken.Addr().String() + " is in use by another program; stop it, or set another port":          func(c *server.Config) { c.Listen = taken.Addr().String() },
+		"server.admin_listen: " + taken.Addr().String() + " is in use by another program; stop it, or set another port":    func(c *server.Config) { c.AdminListen = taken.Addr().String() },
+		"server.listen: 203.0.113.1:0 is not an address of this machine; use one that is, or leave the host empty for all": func(c *server.Config) { c.Listen = "203.0.113.1:0" },
+		"server.listen: cannot listen on no.such.host.invalid:0: ":                                                         func(c *server.Config) { c.Listen = "no.such.host.invalid:0" },
 	} {
 		h := newHarness(t, func(h *harness) { change(&h.cfg) })
 		err := h.server.Run(t.Context())
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
+		if err != nil && strings.Contains(err.Error(), "bind:") {
+			t.Errorf("the system's words are in it: %v", err)
+		}
+	}
+}
+
+func TestAnAddressThatTheUserMayNotBindIsOneSentenceToo(t *testing.T) { // made up: root may bind them all
+	t.Parallel()
+	denied := &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", syscall.EACCES)}
+	err := server.Unbound("server.listen", "127.0.0.1:80", denied)
+	if want := "server.listen: 127.0.0.1:80 may not be listened on by this user; use a port from 1024 up"; err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if !errors.Is(err, syscall.EACCES) {
+		t.Error("its cause is lost")
 	}
 }
 

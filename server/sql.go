@@ -13,12 +13,6 @@ import (
 
 // sql answers POST /sql and POST /t/{tenant}/sql.
 func (s *Server) sql(c *gin.Context) {
-	cancel, err := s.setDeadline(c)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	defer cancel()
 	t, began := trailOf(c), time.Now()
 	visit, err := s.deps.Router.Route(c.Request)
 	t.resolve = time.Since(began)
@@ -28,6 +22,12 @@ func (s *Server) sql(c *gin.Context) {
 	}
 	defer visit.Close()
 	t.tenant = visit.Tenant().ID
+	cancel, err := s.setDeadline(c)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	defer cancel()
 	if err := s.serve(c, visit); err != nil {
 		s.refuse(c, err)
 	}

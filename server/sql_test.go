@@ -207,7 +207,7 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 func TestIsolationIsToldOnlyToAKnownTenant(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	for id, want := range map[string]string{"shared": "login of its own", "initech": "row isolation"} {
+	for id, want := range map[string]string{"shared": "login of its own", "initech": "Row isolation"} {
 		r := h.post(t, "/sql", `{"query":"one"}`, "X-Tenant-ID", id)
 		if detail, _ := r.object(t)["detail"].(string); r.status != http.StatusForbidden || !strings.Contains(detail, want) {
 			t.Errorf("%s: status %d, detail %q", id, r.status, detail)
@@ -223,3 +223,17 @@ func TestIsolationIsToldOnlyToAKnownTenant(t *testing.T) {
 }
 
 func withoutID(r reply) string { return strings.ReplaceAll(r.body, r.header.Get("X-Request-Id"), "ID") }
+
+func TestAnErrorMayNotBeLongerThanPeopleRead(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	long := strings.Repeat(`\u0001`, 1<<20)
+	for _, code := range []string{"P0001", "53300", "57014"} {
+		for _, headers := range [][]string{{"X-Tenant-ID", "acme"}, {"Neon-Connection-String", neon}} {
+			r := h.post(t, "/sql", `{"query":"raise ERROR `+code+` `+long+`"}`, headers...)
+			if object := r.object(t); object["code"] != code || len(r.body) > 256<<10 {
+				t.Errorf("%s, %s: status %d, code %v, %d bytes", headers[0], code, r.status, object["code"], len(r.body))
+			}
+		}
+	}
+}

@@ -161,7 +161,7 @@ func (c statusCase) common(t *testing.T, r reply) {
 	if got := r.header.Get("Neon-Request-Id"); got != "request-1" {
 		t.Errorf("Neon-Request-Id is %q", got)
 	}
-	for _, secret := range []string{"hunter2", "s3cret-password", "10.0.0.1", "acme_login"} {
+	for _, secret := range []string{"hunter2", "s3cret-password", "10.0.0.1", "acme_login", "pools: "} {
 		if strings.Contains(r.body, secret) {
 			t.Errorf("the body shows %q: %s", secret, r.body)
 		}

@@ -71,11 +71,15 @@ func (s *Server) output(log *os.File) output {
 }
 
 // arguments of postgres: on 127.0.0.1 alone, without a socket in the file
-// system.
+// system. The log is a file that stays, so it says what went wrong but quotes
+// no statement, which may hold a password or a customer's data; the client has
+// been told everything. The settings come later and win.
 func (s *Server) arguments(port int) []string {
 	args := []string{
 		"-D", s.DataDir(), "-c", "listen_addresses=127.0.0.1", "-c", "port=" + strconv.Itoa(port),
 		"-c", "unix_socket_directories=",
+		"-c", "log_statement=none", "-c", "log_min_error_statement=panic",
+		"-c", "log_parameter_max_length_on_error=0", "-c", "log_error_verbosity=terse",
 	}
 	for name, value := range s.settings {
 		args = append(args, "-c", name+"="+value)

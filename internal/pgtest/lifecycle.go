@@ -30,6 +30,15 @@ func (s *Server) Kill() error {
 	return nil
 }
 
+// Exited returns a channel that is closed when the postgres that runs now ends
+// although nobody has called [Server.Stop], [Server.Kill] or [Server.Restart]:
+// it crashed, or somebody killed it. After a Restart there is another one.
+func (s *Server) Exited() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proc.exited
+}
+
 // Restart stops the server if it runs, starts it again on the same port and
 // returns when it accepts connections.
 func (s *Server) Restart(ctx context.Context) error {

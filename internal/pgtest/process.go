@@ -5,14 +5,17 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // process is a running postgres, started by us.
 type process struct {
-	pid  int
-	done chan struct{} // closed when postgres has ended and was waited for
+	pid    int
+	done   chan struct{} // closed when postgres has ended and was waited for
+	exited chan struct{} // closed before done when nobody had asked for the end
+	asked  atomic.Bool   // somebody has
 }
 
 // output is where a process writes; file is closed when it has ended.
@@ -27,7 +30,7 @@ func startProcess(ctx context.Context, acct account, out output, program string,
 	cmd.Stdout, cmd.Stderr = out.Writer, out.Writer
 	cmd.WaitDelay = 5 * time.Second // for the output of a child that outlives postgres
 	dieWithUs(cmd.SysProcAttr)
-	p := &process{done: make(chan struct{})}
+	p := &process{done: make(chan struct{}), exited: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// The kernel's "stop with the parent" looks at the thread that
@@ -42,6 +45,9 @@ func startProcess(ctx context.Context, acct account, out output, program string,
 		if err == nil {
 			_ = cmd.Wait() // how it ended is in the log
 			_ = out.file.Close()
+			if !p.asked.Load() {
+				close(p.exited)
+			}
 			close(p.done)
 		}
 	}()
@@ -72,6 +78,7 @@ func (p *process) stop(ctx context.Context) {
 	if p.ended() {
 		return // its number may be another's by now
 	}
+	p.asked.Store(true)
 	hurry := ctx.Done()
 	for _, step := range []struct {
 		signal syscall.Signal
@@ -96,6 +103,7 @@ func (p *process) kill() {
 	if p.ended() {
 		return
 	}
+	p.asked.Store(true)
 	_ = syscall.Kill(p.pid, syscall.SIGSTOP)
 	children := childrenOf(p.pid)
 	for _, pid := range append(children, p.pid) {

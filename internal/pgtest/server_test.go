@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -217,6 +218,66 @@ func TestAKilledServerComesBackOnItsPortWithItsData(t *testing.T) {
 		if got := ask(t, dsn, "select v from kept"); got != "here" || srv.Port() != port {
 			t.Errorf("%s: %q on port %d, before %d", why, got, srv.Port(), port)
 		}
+	}
+}
+
+func TestOnlyAnEndThatNobodyAskedForIsAnExit(t *testing.T) {
+	t.Parallel()
+	srv := start(t, pgtest.Options{Settings: map[string]string{"fsync": "off"}})
+	first := srv.Exited()
+	if err := errors.Join(srv.Restart(t.Context()), srv.Kill(), srv.Restart(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	running := srv.Exited()
+	stopped := start(t, pgtest.Options{Settings: map[string]string{"fsync": "off"}})
+	last := stopped.Exited()
+	stop(t, stopped)
+	for _, exited := range []<-chan struct{}{first, running, last} {
+		select {
+		case <-exited:
+			t.Error("an end that was asked for counts as an exit")
+		default:
+		}
+	}
+	if err := syscall.Kill(srv.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-running:
+	case <-time.After(time.Minute):
+		t.Fatal("nobody noticed that postgres was killed")
+	}
+}
+
+func TestTheLogQuotesNoStatement(t *testing.T) {
+	t.Parallel()
+	srv := start(t, pgtest.Options{Settings: map[string]string{"fsync": "off"}})
+	conn, err := pgx.Connect(t.Context(), srv.AdminDSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	for _, sql := range []string{
+		"alter role absent password 'swordfish'",
+		"do $$ begin execute 'alter role absent password ''swordfish'''; end $$", // quoted as the context
+		"create temp table t (secret text unique check (secret <> 'swordfish')); insert into t values ('swordfish')",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err == nil {
+			t.Fatalf("%s is accepted", sql)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "select 1 / length($1) * 0 / ($2::int)", "swordfish", 0); err == nil {
+		t.Fatal("a division by zero is accepted")
+	}
+	text, err := os.ReadFile(srv.LogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `role "absent" does not exist`) {
+		t.Errorf("the log does not say what went wrong:\n%s", text)
+	}
+	if strings.Contains(string(text), "swordfish") {
+		t.Errorf("the log quotes a statement:\n%s", text)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/poolkeeper/poolkeeper/router/pgreport"
 )
 
 // ErrCopy is returned when a statement is COPY, which has no form over HTTP. The text is meant for the client.
@@ -42,7 +44,7 @@ type ErrorFields struct {
 	Constraint, File, Line, Routine string
 }
 
-// ErrorBody returns what a client is told of err. An error of PostgreSQL is told whole, this package's own errors by their text;
+// ErrorBody returns what a client is told of err. An error of PostgreSQL is told with texts of pgreport.MaxText at most, this package's own errors by their text;
 // a cut connection or a deadline gets the SQLSTATE that PostgreSQL would give it; of anything else the text is hidden.
 func ErrorBody(err error) ErrorFields {
 	var pg *pgconn.PgError
@@ -75,6 +77,7 @@ func isConnectionError(err error) bool {
 }
 
 func fieldsOf(e *pgconn.PgError) ErrorFields {
+	e = pgreport.Clip(e)
 	return ErrorFields{
 		Message: e.Message, Code: e.Code, Detail: e.Detail, Hint: e.Hint,
 		Position: number(e.Position), InternalPosition: number(e.InternalPosition), InternalQuery: e.InternalQuery,
@@ -128,7 +131,7 @@ func (f *ErrorFields) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// limited returns err, or a TooLargeError when err says that one message of PostgreSQL was beyond what limitMessages allows.
+// limited returns err, or a TooLargeError when err says that one message of PostgreSQL, a row or an error, was beyond what the driver may read.
 func limited(err error, maxBytes int64) error {
 	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
 		return &TooLargeError{Max: maxBytes}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolkeeper/poolkeeper/internal/pgtest"
+	"github.com/poolkeeper/poolkeeper/router/pgreport"
 	"github.com/poolkeeper/poolkeeper/server/sqlwire"
 )
 
@@ -87,5 +88,35 @@ func TestErrorsOfOtherKindsTellNoSecrets(t *testing.T) {
 		if err != nil || strings.Contains(string(body), "hunter2") || strings.Contains(string(body), "10.1.2.3") {
 			t.Errorf("%s, %v", body, err)
 		}
+	}
+}
+
+// raising is a statement that fails with a message of n bytes.
+func raising(n int) string {
+	return fmt.Sprintf(`do $$ begin raise exception using message = repeat(E'\x01', %d), detail = 'd', hint = repeat('h', 10000); end $$`, n)
+}
+
+func TestTheTextsOfAnErrorAreClipped(t *testing.T) {
+	t.Parallel()
+	pg := connect(t)
+	for name, req := range map[string]sqlwire.Request{"single": single(raising(5 << 20)), "batch": batch("select 1", raising(5<<20))} {
+		_, outcome, err := run(t, pg, req, sqlwire.Options{})
+		keys := errorKeys(t, err)
+		if outcome.Discard || *keys["code"] != "P0001" || len(*keys["message"]) > pgreport.MaxText || len(*keys["hint"]) > pgreport.MaxText || *keys["detail"] != "d" {
+			t.Errorf("%s: %+v, a message of %d bytes", name, outcome, len(*keys["message"]))
+		}
+	}
+}
+
+func TestAnErrorThatIsLongerThanAnAnswerMayBeIsNotRead(t *testing.T) {
+	t.Parallel()
+	_, outcome, err := run(t, connect(t), single(raising(21<<20)), sqlwire.Options{})
+	if _, large := errors.AsType[*sqlwire.TooLargeError](err); !large || !outcome.Discard {
+		t.Errorf("%.200v, %+v", err, outcome)
+	}
+	// In a batch the driver forgets why it closed the connection.
+	_, outcome, err = run(t, connect(t), batch("select 1", raising(21<<20)), sqlwire.Options{})
+	if _, read := errors.AsType[*pgconn.PgError](err); err == nil || read || !outcome.Discard {
+		t.Errorf("batch: %.200v, %+v", err, outcome)
 	}
 }

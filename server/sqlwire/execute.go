@@ -228,11 +228,11 @@ func isTooLarge(err error) bool {
 
 const (
 	maxMessage    = 1<<30 - 1 // what pgproto3 and PostgreSQL allow
-	messageMargin = 1 << 16   // room for what is no row, such as a long error
+	messageMargin = 1 << 16   // room for what is no row, such as an error where the limit is small
 )
 
-// limitMessages keeps one message of PostgreSQL, that is one row, from taking more memory than the answer may: the driver reads it whole before
-// anyone can look at it. A row is at most twice as long on the wire as in JSON (four bytes of length for an empty string or NULL).
+// limitMessages keeps one message of PostgreSQL, be it a row, an error or a notice, from taking more memory than the answer may: the driver reads
+// it whole before anyone can look at it. A row is at most twice as long on the wire as in JSON (four bytes of length for an empty string or NULL).
 func limitMessages(pg *pgconn.PgConn, maxBytes int64) {
 	if maxBytes > 0 && maxBytes < (maxMessage-messageMargin)/2 {
 		pg.Frontend().SetMaxBodyLen(int(2*maxBytes + messageMargin))

@@ -13,12 +13,17 @@ import (
 const (
 	streamBuffer = 32 << 10              // bytes that wait for a write at most, beside one row
 	streamDelay  = 20 * time.Millisecond // how long they wait at most
-	maxStreamRow = 64 << 20              // bytes of one row on the wire
+	maxStreamRow = 64 << 20              // bytes of one row, or error, on the wire
 )
 
-// Stream runs one query and writes its answer as NDJSON: a line with "fields" and "rowAsArray", a line for each row, and a trailer with "command" and
-// "rowCount", or with "error" and the fields of ErrorBody. Without a trailer the stream was cut. It holds one row and 32 KiB, which it writes and
-// flushes when they are full or 20 ms old, never two at a time but from more than one goroutine. A row beyond 64 MiB is a *TooLargeError.
+// Stream runs one query and writes its answer as NDJSON. A line's first key tells what it is, whatever the columns are called:
+//
+//	{"fields":[…],"rowAsArray":false}     first
+//	{"row":{…}}                           for each row: an object, or in array mode an array
+//	{"command":"SELECT","rowCount":2}     last; or {"error":{…}} with the fields of ErrorBody
+//
+// Without a last line the stream was cut. It holds one row and 32 KiB, which it writes and flushes when they are full or 20 ms old, never two at a
+// time but from more than one goroutine. A row or an error beyond 64 MiB is a *TooLargeError.
 //
 // Nothing is written before the first row, or the end, is there: an error with Outcome.Started false is the caller's to answer. An error after that is
 // in the trailer, and is returned too. Errors are those of Execute, and those of w and flush.
@@ -59,7 +64,9 @@ func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode boo
 			outcome.Started = true
 			out.line(head)
 		}
-		out.line(func(dst []byte) []byte { return rows.appendRow(dst, result.Values()) })
+		out.line(func(dst []byte) []byte {
+			return append(rows.appendRow(append(dst, `{"row":`...), result.Values()), '}')
+		})
 		outcome.Rows++
 	}
 	if err := out.err(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/poolkeeper/poolkeeper/router/pgreport"
 	"github.com/poolkeeper/poolkeeper/server/sqlwire"
 )
 
@@ -63,9 +64,9 @@ func TestAStreamIsFieldsRowsAndATrailer(t *testing.T) {
 		opt  sqlwire.Options
 		want []string
 	}{
-		{query("select i as a from generate_series($1::int, 3) i", "1"), sqlwire.Options{}, []string{field + `false}`, `{"a":1}`, `{"a":2}`, `{"a":3}`, `{"command":"SELECT","rowCount":3}`}},
-		{query("select 1 as a"), sqlwire.Options{RawText: true, ArrayMode: true}, []string{field + `true}`, `["1"]`, `{"command":"SELECT","rowCount":1}`}},
-		{sqlwire.Query{SQL: "select 1 as a", ArrayMode: &arrayMode}, sqlwire.Options{}, []string{field + `true}`, `[1]`, `{"command":"SELECT","rowCount":1}`}},
+		{query("select i as a from generate_series($1::int, 3) i", "1"), sqlwire.Options{}, []string{field + `false}`, `{"row":{"a":1}}`, `{"row":{"a":2}}`, `{"row":{"a":3}}`, `{"command":"SELECT","rowCount":3}`}},
+		{query("select 1 as a"), sqlwire.Options{RawText: true, ArrayMode: true}, []string{field + `true}`, `{"row":["1"]}`, `{"command":"SELECT","rowCount":1}`}},
+		{sqlwire.Query{SQL: "select 1 as a", ArrayMode: &arrayMode}, sqlwire.Options{}, []string{field + `true}`, `{"row":[1]}`, `{"command":"SELECT","rowCount":1}`}},
 		{query("select 1 as a where false"), sqlwire.Options{}, []string{field + `false}`, `{"command":"SELECT","rowCount":0}`}},
 		{query(""), sqlwire.Options{}, []string{`{"fields":[],"rowAsArray":false}`, `{"command":"","rowCount":null}`}},
 		{query("create table t (id int)"), sqlwire.Options{}, []string{`{"fields":[],"rowAsArray":false}`, `{"command":"CREATE","rowCount":null}`}},
@@ -81,13 +82,37 @@ func TestAStreamIsFieldsRowsAndATrailer(t *testing.T) {
 	}
 }
 
+func TestNoRowLooksLikeAnotherLine(t *testing.T) {
+	t.Parallel()
+	pg := connect(t)
+	for _, columns := range []string{`'SELECT' as command, 1 as "rowCount"`, `'{}'::json as error`, `'[]'::json as fields, false as "rowAsArray"`, `1 as row`} {
+		var s sink
+		if _, err := sqlwire.Stream(t.Context(), pg, query("select "+columns), sqlwire.Options{}, &s, s.Flush); err != nil {
+			t.Fatal(err)
+		}
+		var kinds []string
+		for _, line := range s.lines(t) {
+			var keys map[string]json.RawMessage
+			unmarshal(t, []byte(line), &keys)
+			for _, key := range []string{"fields", "row", "error", "command"} {
+				if _, there := keys[key]; there {
+					kinds = append(kinds, key)
+				}
+			}
+		}
+		if got := strings.Join(kinds, " "); got != "fields row command" {
+			t.Errorf("%s: the lines are %s", columns, got)
+		}
+	}
+}
+
 func TestJSONWithLineEndsStaysOneLine(t *testing.T) {
 	t.Parallel()
 	var s sink
 	if _, err := sqlwire.Stream(t.Context(), connect(t), query(`select E'{"a":\r\n1}'::json as a, E'x\ny' as b`), sqlwire.Options{}, &s, s.Flush); err != nil {
 		t.Fatal(err)
 	}
-	if lines := s.lines(t); len(lines) != 3 || lines[1] != `{"a":{"a":  1},"b":"x\ny"}` {
+	if lines := s.lines(t); len(lines) != 3 || lines[1] != `{"row":{"a":{"a":  1},"b":"x\ny"}}` {
 		t.Errorf("got %q", lines)
 	}
 }
@@ -210,6 +235,30 @@ func TestADeadlineInTheMiddleOfAStreamIsInTheTrailer(t *testing.T) {
 	lines := s.lines(t)
 	if err == nil || !outcome.Started || outcome.Discard || !strings.Contains(lines[len(lines)-1], `"code":"57014"`) {
 		t.Errorf("%v, %+v, %.200q", err, outcome, lines[len(lines)-1])
+	}
+}
+
+func TestALongErrorInTheMiddleOfAStreamIsClippedInTheTrailer(t *testing.T) {
+	t.Parallel()
+	pg := connect(t)
+	exec(t, pg, `create function fail() returns text language plpgsql as $$ begin raise exception '%', repeat(E'\x01', 5000000); end $$`)
+	var s sink
+	outcome, err := sqlwire.Stream(t.Context(), pg, query("select case i when 5000 then fail() else 'fine' end from generate_series(1, 5000) i"), sqlwire.Options{}, &s, s.Flush)
+	lines := s.lines(t)
+	var trailer struct{ Error map[string]*string }
+	unmarshal(t, []byte(lines[len(lines)-1]), &trailer)
+	if message := trailer.Error["message"]; err == nil || !outcome.Started || outcome.Discard || message == nil || len(*message) > pgreport.MaxText {
+		t.Errorf("%+v, a last line of %d bytes", outcome, len(lines[len(lines)-1]))
+	}
+}
+
+func TestAnErrorBeyondTheStreamsLimitIsRefused(t *testing.T) {
+	t.Parallel()
+	var s sink
+	outcome, err := sqlwire.Stream(t.Context(), connect(t), query(raising(65<<20)), sqlwire.Options{}, &s, s.Flush)
+	var large *sqlwire.TooLargeError
+	if !errors.As(err, &large) || !outcome.Discard || outcome.Started {
+		t.Errorf("%.200v, %+v", err, outcome)
 	}
 }
 
