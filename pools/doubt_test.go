@@ -195,14 +195,7 @@ func TestALookForSurplusDoesNotMakeARestedConnectionLookFresh(t *testing.T) {
 		defer w.end(t)
 		use := func() *pools.Lease {
 			l := w.lease(t, "t01")
-			var held []*pools.Conn
-			for range 2 {
-				c, err := l.Acquire(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				held = append(held, c)
-			}
+			held := take(t, l, 2)
 			for _, c := range held {
 				c.Release()
 			}

@@ -138,6 +138,19 @@ func (w *world) run(t *testing.T, name, sql string) error {
 	return err
 }
 
+// take acquires n connections at once.
+func take(t *testing.T, l *pools.Lease, n int) []*pools.Conn {
+	t.Helper()
+	held := make([]*pools.Conn, n)
+	for i := range held {
+		var err error
+		if held[i], err = l.Acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return held
+}
+
 func (w *world) live() int {
 	n := 0
 	for _, s := range w.Stats() {

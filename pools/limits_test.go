@@ -105,14 +105,7 @@ func TestATenantsQueueIsBoundedInLengthAndTime(t *testing.T) {
 		defer w.end(t)
 		l := w.lease(t, "t01")
 		defer l.Release()
-		var held []*pools.Conn
-		for range 2 {
-			c, err := l.Acquire(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, c)
-		}
+		held := take(t, l, 2)
 		queued := make(chan error, 3)
 		for range 3 {
 			go func() {

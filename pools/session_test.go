@@ -180,14 +180,7 @@ func TestSurplusConnectionsOfABusyTenantAreClosed(t *testing.T) {
 		w := newWorld(t, 15, nil)
 		defer w.end(t)
 		l := w.lease(t, "t01")
-		var held []*pools.Conn
-		for range 4 {
-			c, err := l.Acquire(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, c)
-		}
+		held := take(t, l, 4)
 		for _, c := range held {
 			c.Release()
 		}
