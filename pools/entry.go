@@ -127,6 +127,7 @@ func (e *entry) cutAll() {
 	defer cancel()
 	var requests sync.WaitGroup
 	for _, s := range e.openSockets(false) {
+		s.because("cut")
 		if session := s.session.Load(); session != nil && session.holder.Load() != nil {
 			requests.Go(func() { _ = session.pg.CancelRequest(ctx) }) // it is cut anyway
 		}
