@@ -17,8 +17,9 @@ type Config struct {
 	// AtStart has the server onboard the tenants of its file before it
 	// serves; the clusters need their admin for it. Default false.
 	AtStart bool
-	// Timeout bounds the work for one tenant, migrations included. Default
-	// 5m.
+	// Timeout bounds the work for one tenant, migrations included. In a
+	// schema that its tenant owns (ddl), where the tenant may have left what
+	// sleeps, a single statement gets a tenth of it. Default 5m.
 	Timeout time.Duration
 	// RowSetting is the setting that holds the tenant's id under row
 	// isolation; it must be the same as pools.row_setting. Default

@@ -28,11 +28,13 @@
 //
 // # What every database with tenants gets
 //
-// CONNECT and TEMPORARY are revoked from PUBLIC, as are pg_stat_activity and
-// the advisory lock functions (one tenant could otherwise fill the lock table
-// of the whole server), except pg_advisory_unlock_all, with which Poolkeeper
-// itself tidies sessions. Only a superuser can do the latter two: another
-// administrator gets a warning in the log which names the statements.
+// CONNECT and TEMPORARY are revoked from PUBLIC, as are pg_stat_activity; the
+// advisory lock functions (one tenant could otherwise fill the lock table of
+// the whole server), except pg_advisory_unlock_all, with which Poolkeeper
+// itself tidies sessions; and the functions that write large objects (a tenant
+// that may make no tables could otherwise fill the disk with them). Only a
+// superuser can do the latter three: another administrator gets a warning in
+// the log which names the statements.
 //
 // # Who the administrator may be
 //

@@ -9,8 +9,10 @@ import (
 )
 
 // publicRights lists what PUBLIC may still do in this database and should not,
-// as the statements that end it, with $database for the database's name. pg_advisory_unlock_all stays: Poolkeeper
-// tidies every session with it. Who may read all statistics keeps that.
+// as the statements that end it, with $database for the database's name.
+// pg_advisory_unlock_all stays: Poolkeeper tidies every session with it. Large
+// objects, which lie in no schema and under no quota, can still be read and
+// removed by their owners. Who may read all statistics keeps that.
 const publicRights = `
 select 'REVOKE ' || string_agg(x.privilege_type, ', ' order by x.privilege_type) || ' ON DATABASE $database FROM PUBLIC'
 from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
@@ -23,7 +25,9 @@ where n.nspname = 'public' and x.grantee = 0 and x.privilege_type = 'CREATE'
 union all
 select 'REVOKE EXECUTE ON FUNCTION ' || string_agg(f.oid::regprocedure::text, ', ' order by f.oid) || ' FROM PUBLIC'
 from pg_proc f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x
-where f.pronamespace = 'pg_catalog'::regnamespace and f.proname ~ '^pg_(try_)?advisory_' and f.proname <> 'pg_advisory_unlock_all'
+where f.pronamespace = 'pg_catalog'::regnamespace
+	and ((f.proname ~ '^pg_(try_)?advisory_' and f.proname <> 'pg_advisory_unlock_all')
+		or f.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'lo_put', 'lo_truncate', 'lo_truncate64', 'lowrite'))
 	and x.grantee = 0 and x.privilege_type = 'EXECUTE'
 having count(*) > 0
 union all

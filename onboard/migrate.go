@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -84,7 +85,7 @@ func (p *Provisioner) migrate(ctx context.Context, a *admin, pl *plan) error {
 	if set == nil {
 		return nil
 	}
-	db := openOwner(a, pl)
+	db := p.openOwner(a, pl)
 	err := makeVersionTable(ctx, db, pl)
 	if err == nil {
 		err = set.up(ctx, db)
@@ -98,6 +99,9 @@ func (p *Provisioner) migrate(ctx context.Context, a *admin, pl *plan) error {
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		failed.SQLState = refused.Code
+	}
+	if pl.trapped() {
+		failed.Err = p.cfg.explainLimit(ctx, failed.Err)
 	}
 	return failed
 }
@@ -114,17 +118,20 @@ func (m *migrations) up(ctx context.Context, db *sql.DB) error {
 // openOwner opens the one connection on which goose works as the schema's
 // owner, with nothing but the schema in its path. A tenant that owns its
 // schema could have left functions there that run with our statements: for it
-// the connection is the tenant's own, with no power to fall back to.
-func openOwner(a *admin, pl *plan) *sql.DB {
-	cfg := adminConfig(pl, pl.database)
-	if pl.ownsSchema() == pl.login {
+// the connection is the tenant's own, with no power to fall back to, and its
+// statements have a limit.
+func (p *Provisioner) openOwner(a *admin, pl *plan) *sql.DB {
+	cfg, limit := adminConfig(pl, pl.database), "0"
+	if pl.trapped() {
 		cfg = pl.user.Copy()
 		cfg.RuntimeParams = maps.Clone(cfg.RuntimeParams)
 		cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+		cfg.Tracer = deadline{p.cfg.statementLimit() + grace}
+		limit = strconv.FormatInt(p.cfg.statementLimit().Milliseconds(), 10)
 	}
 	become := func(ctx context.Context, conn *pgx.Conn) error {
-		const query = "select set_config('search_path', $1, false), set_config('role', $2, false), set_config('statement_timeout', '0', false)"
-		_, err := conn.Exec(ctx, query, quote(pl.schema), pl.ownsSchema())
+		const query = "select set_config('search_path', $1, false), set_config('role', $2, false), set_config('statement_timeout', $3, false)"
+		_, err := conn.Exec(ctx, query, quote(pl.schema), pl.ownsSchema(), limit)
 		return err
 	}
 	db := sql.OpenDB(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(become)))
@@ -152,10 +159,10 @@ func makeVersionTable(ctx context.Context, db *sql.DB, pl *plan) error {
 	if err == nil {
 		err = store.Insert(ctx, tx, database.InsertRequest{Version: 0})
 	}
-	if err == nil && pl.ownsSchema() != pl.login {
+	if err == nil && !pl.trapped() {
 		_, err = tx.ExecContext(ctx, "REVOKE ALL ON TABLE "+quote(pl.schema, versionTable)+" FROM PUBLIC, "+quote(pl.login))
 	}
-	if err == nil && pl.ownsSchema() != pl.login {
+	if err == nil && !pl.trapped() {
 		_, err = tx.ExecContext(ctx, "REVOKE ALL ON SEQUENCE "+quote(pl.schema, versionTable+"_id_seq")+" FROM PUBLIC, "+quote(pl.login))
 	}
 	if err != nil {

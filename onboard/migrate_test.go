@@ -2,6 +2,7 @@ package onboard_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -95,6 +96,44 @@ func TestATrapInATenantsOwnSchemaCatchesNobody(t *testing.T) {
 			t.Error("the tenant has power now")
 		}
 	})
+}
+
+// The table of versions is read at every start. A policy on it may sleep, and
+// its owner knows how to ignore the server's timeout.
+func TestATrapThatSleepsEndsLongBeforeTheTimeout(t *testing.T) {
+	t.Parallel()
+	const limit = time.Second // a tenth of the timeout
+	const policy = "; alter table goose_db_version enable row level security, force row level security"
+	const stubborn = `create function trap() returns %s language plpgsql as $$ begin
+		perform set_config('statement_timeout', '0', false);
+		loop begin perform pg_sleep(3600); exception when query_canceled then null; end; end loop; end $$;`
+	for name, trap := range map[string]string{
+		"plain":          "create policy trap on goose_db_version using (pg_sleep(3600) is not null)" + policy,
+		"stubborn":       fmt.Sprintf(stubborn, "boolean") + "create policy trap on goose_db_version using (trap())" + policy,
+		"in a migration": fmt.Sprintf(stubborn, "trigger") + "create trigger trap before insert on items for each row execute function trap()",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			a := w.tenant("a", registry.IsolationSchema)
+			a.DDL = true
+			w.provision(w.provisioner(onboard.Config{Migrations: tenantTables(t)}), a)
+			w.exec(w.as(a), trap)
+			next := folder(t, map[string]string{
+				"00001_items.sql": "-- +goose Up\nSELECT 1;\n", "00002_more.sql": "-- +goose Up\nINSERT INTO items (name) VALUES ('more');\n",
+			})
+			began := time.Now()
+			err := w.provisioner(onboard.Config{Migrations: next, Timeout: 10 * limit}).Provision(t.Context(), a)
+			if took := time.Since(began); took > 5*limit {
+				t.Errorf("it took %v", took)
+			}
+			if failed, ok := errors.AsType[*onboard.MigrationError](err); !ok || !contains(failed, "the tenant's own", "may take 1s", "onboard.timeout") {
+				t.Errorf("got %v", err)
+			} else if name == "plain" && failed.SQLState != "57014" {
+				t.Errorf("it was not the server that ended it: %v", err)
+			}
+		})
+	}
 }
 
 func TestAFolderOfMigrationsIsCheckedOnLoad(t *testing.T) {

@@ -151,6 +151,8 @@ func TestOneTenantCannotFillWhatAllShare(t *testing.T) {
 			"select pg_advisory_lock(1)", "select pg_try_advisory_lock(1)", "select pg_advisory_xact_lock_shared(1, 2)",
 			"select pg_advisory_unlock(1)", "select * from pg_stat_activity", "select * from pg_stat_get_activity(null)",
 			"create temp table x (id int)",
+			"select lo_create(0)", "select lo_creat(-1)", "select lo_from_bytea(0, 'x')", "select lo_put(1, 0, 'x')",
+			"select lowrite(0, 'x')", "select lo_truncate(0, 9)", "select lo_truncate64(0, 9)", "select lo_import('/etc/hosts')",
 		} {
 			w.refused(conn, "42501", sql)
 		}
@@ -184,7 +186,7 @@ func (w *world) snapshot(tenants []*registry.Tenant) []string {
 			"select c.xmin::text || relname || coalesce(relacl::text, '') from pg_class c where relkind in ('r', 'v', 'S') and $1 <> '' and oid > 16383 order by oid",
 			"select p.xmin::text || p.polname || polrelid::text from pg_policy p where $1 <> '' order by oid",
 			"select a.xmin::text || a::text from pg_default_acl a where $1 <> '' order by oid",
-			"select p.xmin::text || proname || coalesce(proacl::text, '') from pg_proc p where (proname like '%advisory%' or proname = 'pg_stat_get_activity') and $1 <> '' order by oid",
+			"select p.xmin::text || proname || coalesce(proacl::text, '') from pg_proc p where (proname like '%advisory%' or proname like 'lo%' or proname = 'pg_stat_get_activity') and $1 <> '' order by oid",
 		} {
 			all = append(all, w.strings(conn, query, w.prefix)...)
 		}

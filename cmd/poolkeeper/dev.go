@@ -77,6 +77,8 @@ func (a *App) dev(ctx context.Context, f devFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopDatabase(db)) }()
+	ctx, done := db.guard(ctx)
+	defer done(nil)
 
 	replaced, err := db.cluster(file.Clusters[cluster], passwords)
 	if err != nil {
@@ -84,9 +86,13 @@ func (a *App) dev(ctx context.Context, f devFlags) (err error) {
 	}
 	cfg.Clusters = map[string]registry.Cluster{cluster: replaced}
 	cfg.Pools.Clusters = cfg.Clusters
-	return a.serveDev(ctx, devRun{
+	err = a.serveDev(ctx, devRun{
 		file: file, cfg: cfg, db: db, home: databaseOf(replaced.DSN), passwords: passwords, log: newLog(file.Log, a.Stderr),
 	})
+	if exited, ok := errors.AsType[*exitedError](context.Cause(ctx)); ok {
+		return exited // whatever else failed, failed because of it
+	}
+	return err
 }
 
 // devRun is what dev has when the database runs.

@@ -19,6 +19,31 @@ type database struct {
 	where string   // where its data lies
 	note  string   // what else the user should know
 	stop  func(context.Context) error
+
+	exited <-chan struct{} // closed when the private server ends by itself; nil for one that is not ours
+	log    string          // the private server's log
+}
+
+// guard returns a context that ends, with a cause that is a sentence, when the
+// private server ends by itself: nothing that dev has could go on without it.
+func (d *database) guard(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-d.exited:
+			cancel(&exitedError{what: d.what, log: d.log})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// exitedError says that the private server is gone.
+type exitedError struct{ what, log string }
+
+func (e *exitedError) Error() string {
+	return fmt.Sprintf("%s, which dev had started, was killed or crashed, so dev stopped; start it again to go on with the data (PostgreSQL's log is %s)",
+		e.what, e.log)
 }
 
 // devDatabase starts the private server, or uses the one that was named.
@@ -49,6 +74,9 @@ func (a *App) devDatabase(ctx context.Context, f devFlags) (*database, error) {
 		where: srv.DataDir(),
 		note:  srv.Note(),
 		stop:  srv.Stop,
+
+		exited: srv.Exited(),
+		log:    srv.LogFile(),
 	}, nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 
@@ -68,11 +67,14 @@ func (d *devSource) Watch(ctx context.Context, notify func([]registry.Change)) e
 		if len(changes) == 0 {
 			changes = d.behind(ctx) // some may have been missed
 		}
-		for _, c := range changes {
-			if c.Kind != registry.Removed && d.catchUp(ctx, c.ID) {
+		var telling sync.Mutex
+		sideBySide(len(changes), func(i int) {
+			if c := changes[i]; c.Kind != registry.Removed && d.catchUp(ctx, c.ID) {
+				telling.Lock()
+				defer telling.Unlock()
 				notify([]registry.Change{c})
 			}
-		}
+		})
 	})
 }
 
@@ -146,30 +148,17 @@ func (d *devSource) prepare(ctx context.Context, t *registry.Tenant) error {
 	return nil
 }
 
-// prepareAll makes every tenant of the file real, suspended ones too. One
-// that fails does not keep the others from being served.
+// prepareAll makes every tenant of the file real, suspended ones too.
 func (d *devSource) prepareAll(ctx context.Context) error {
 	tenants, err := allTenants(ctx, d.File)
 	if err != nil {
 		return err
 	}
-	var failures []error
-	for _, t := range tenants {
-		if !wanted(t) {
-			continue
-		}
-		if err := d.prepare(ctx, t); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			failures = append(failures, fmt.Errorf("tenant %s could not be onboarded: %w", t.ID, err))
-			d.log.Error("tenant could not be onboarded", "tenant", t.ID, "error", err)
-		}
+	done, err := onboardWanted(ctx, tenants, d.log, d.prepare)
+	if err == nil && done.hopeless() {
+		err = done.failed[0]
 	}
-	if len(failures) > 0 && len(failures) == len(tenants) {
-		return failures[0]
-	}
-	return nil
+	return err
 }
 
 // allTenants reads all records of a source.

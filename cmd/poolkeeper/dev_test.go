@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/pgtest"
 )
@@ -142,6 +145,29 @@ func TestDevKeepsTheDataAndLeavesNoServerBehind(t *testing.T) {
 	onlyRowsOf(t, "acme", status, body)
 	if _, body = p.sql(t, "acme", "select tenant from items"); len(tenants(t, body)) != 4 {
 		t.Errorf("the second start made the rows again: %s", body)
+	}
+}
+
+func TestDevStopsWhenItsPostgreSQLIsKilled(t *testing.T) {
+	t.Parallel()
+	data := dataFolder(t)
+	p := startDev(t, demo, data)
+	pid := waitForPostmaster(t.Context(), data)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case code := <-p.code:
+		p.cancel()
+		p.cancel = nil
+		text := p.stderr.String()
+		last := lastLine(errors.New(text))
+		if code != exitFailed || !strings.HasPrefix(last, "poolkeeper: PostgreSQL ") || !strings.Contains(last, "was killed or crashed") ||
+			!strings.Contains(last, filepath.Join(data, "postgresql", "postgres.log")) {
+			t.Errorf("%d, and it says:\n%s", code, text)
+		}
+	case <-time.After(patience):
+		t.Fatalf("dev goes on without PostgreSQL:\n%s", p.stderr.String())
 	}
 }
 

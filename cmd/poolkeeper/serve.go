@@ -104,36 +104,19 @@ func logReload(log *slog.Logger, added, changed, removed int, err error) {
 	}
 }
 
-// onboardAll makes the tenants of the file real. One that fails does not keep
-// the others from being served.
+// onboardAll makes the tenants of the file real.
 func onboardAll(ctx context.Context, cfg *config.Config, m *metrics.Metrics, log *slog.Logger) error {
 	provisioner, err := onboard.New(cfg.Onboard, cfg.Clusters, log)
 	if err != nil {
 		return err
 	}
-	failed := 0
-	for _, t := range cfg.Tenants {
-		if !wanted(t) {
-			continue
-		}
+	done, err := onboardWanted(ctx, cfg.Tenants, log, func(ctx context.Context, t *registry.Tenant) error {
 		err := provisioner.Provision(ctx, t)
 		m.Onboarded(err)
-		if err != nil {
-			failed++
-			log.Error("tenant could not be onboarded", "tenant", t.ID, "error", err)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		return err
+	})
+	if err == nil && done.hopeless() {
+		err = fmt.Errorf("none of the %s could be onboarded; the log says why for each", count(done.wanted, "tenant"))
 	}
-	if failed > 0 && failed == len(cfg.Tenants) {
-		return fmt.Errorf("none of the %s could be onboarded; the log says why for each", count(failed, "tenant"))
-	}
-	return nil
-}
-
-// wanted reports whether a tenant's data should exist: a suspended one comes
-// back some day.
-func wanted(t *registry.Tenant) bool {
-	return t.Status == registry.StatusActive || t.Status == registry.StatusSuspended
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -114,6 +115,25 @@ func TestServeGoesOnWhenOneTenantCannotBeOnboarded(t *testing.T) {
 	onlyRowsOf(t, id, status, body)
 	if !strings.Contains(p.stderr.String(), "tenant=broken") {
 		t.Errorf("the log does not name the tenant:\n%s", p.stderr.String())
+	}
+}
+
+func TestServeRefusesToServeNobody(t *testing.T) {
+	t.Parallel()
+	path := serveConfig(t, "  gone: {status: retired, cluster: main, isolation: schema, schema: gone, login: gone, password: swordfish}\n")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := idIn(t, path)
+	write(t, path, strings.Replace(string(text), "login: "+id+"_login", "login: postgres", 1))
+	ctx, cancel := context.WithCancel(t.Context())
+	var stderr output
+	app := &App{Stdout: &stderr, Stderr: &stderr, Serving: func(Addresses) { cancel() }}
+	defer cancel()
+	code := app.Run(ctx, []string{"serve", "--config", path})
+	if code != exitFailed || !strings.HasSuffix(stderr.String(), "poolkeeper: none of the 1 tenant could be onboarded; the log says why for each\n") {
+		t.Errorf("%d %q", code, stderr.String())
 	}
 }
 

@@ -196,6 +196,12 @@ func TestTheCommandLineIsChecked(t *testing.T) {
 			t.Errorf("%q is accepted", args)
 		}
 	}
+	for _, help := range []string{"--help", "-h"} {
+		var log strings.Builder
+		if err := run(t.Context(), []string{help}, nil, &log); err != nil || !strings.Contains(log.String(), "-config file") {
+			t.Errorf("%s prints %q and fails with %v", help, log.String(), err)
+		}
+	}
 	var log strings.Builder
 	err := run(t.Context(), []string{"--config", "config.yaml", "--listen", "256.0.0.1:1"},
 		[]string{"ITEMS_DATABASE_URL=postgres://app@localhost/app"}, &log)

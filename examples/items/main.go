@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -28,7 +29,11 @@ func run(ctx context.Context, args, env []string, log io.Writer) error {
 	flags.SetOutput(log)
 	path := flags.String("config", "examples/items/config.yaml", "configuration `file`, as poolkeeper's")
 	listen := flags.String("listen", "", "`address` to serve on; server.listen of the configuration when empty")
-	if err := flags.Parse(args); err != nil {
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil // the flags have been printed
+	}
+	if err != nil {
 		return err
 	}
 	cfg, err := config.Load(*path, env)

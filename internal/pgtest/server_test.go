@@ -225,14 +225,18 @@ func TestOnlyAnEndThatNobodyAskedForIsAnExit(t *testing.T) {
 	t.Parallel()
 	srv := start(t, pgtest.Options{Settings: map[string]string{"fsync": "off"}})
 	first := srv.Exited()
-	if err := errors.Join(srv.Restart(t.Context()), srv.Kill(), srv.Restart(t.Context())); err != nil {
+	if err := srv.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	killed := srv.Exited()
+	if err := errors.Join(srv.Kill(), srv.Restart(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	running := srv.Exited()
 	stopped := start(t, pgtest.Options{Settings: map[string]string{"fsync": "off"}})
 	last := stopped.Exited()
 	stop(t, stopped)
-	for _, exited := range []<-chan struct{}{first, running, last} {
+	for _, exited := range []<-chan struct{}{first, killed, running, last} {
 		select {
 		case <-exited:
 			t.Error("an end that was asked for counts as an exit")
@@ -252,6 +256,17 @@ func TestOnlyAnEndThatNobodyAskedForIsAnExit(t *testing.T) {
 func TestTheLogQuotesNoStatement(t *testing.T) {
 	t.Parallel()
 	srv := start(t, pgtest.Options{Settings: map[string]string{"fsync": "off"}})
+	conf, err := os.OpenFile(filepath.Join(srv.DataDir(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conf.WriteString("\nlog_statement = all\nlog_parameter_max_length_on_error = -1\n") // ours come first
+	if err := errors.Join(err, conf.Close(), srv.Restart(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, srv.AdminDSN(""), "show log_parameter_max_length_on_error"); got != "0" {
+		t.Errorf("parameters are logged up to %s", got)
+	}
 	conn, err := pgx.Connect(t.Context(), srv.AdminDSN(""))
 	if err != nil {
 		t.Fatal(err)
