@@ -38,9 +38,10 @@ func requests(t testing.TB) int64 {
 	return n
 }
 
-// small keeps many tenants within the test server's connections.
+// small keeps many tenants within the test server's connections, and has
+// pools evicted all the time.
 func small(c *pools.Config) {
-	c.MaxPools, c.MaxConns, c.PoolWait, c.QueueTimeout = 120, 2, 30*time.Second, 30*time.Second
+	c.MaxPools, c.MaxConns, c.PoolWait, c.QueueTimeout = 150, 2, 30*time.Second, 30*time.Second
 	c.OpenTimeout = time.Minute
 }
 

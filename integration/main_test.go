@@ -24,4 +24,8 @@ func (v verified) Run() int {
 	return code
 }
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(verified{m}, pgtest.Options{})) }
+// There is no budget for connections yet: the server has room for what the
+// load tests allow themselves.
+func TestMain(m *testing.M) {
+	os.Exit(pgtest.Main(verified{m}, pgtest.Options{Settings: map[string]string{"max_connections": "450"}}))
+}
