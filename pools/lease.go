@@ -18,6 +18,10 @@ import (
 // pool is not closed. It costs no connection; each statement takes one for
 // as long as it runs. It has the method set that pgx users and sqlc's
 // generated DBTX expect, and may be used concurrently.
+//
+// A statement whose context ends is cancelled on the server, so that the
+// connection survives: its error is PostgreSQL's (SQLSTATE 57014), or the
+// context's when it had not begun.
 type Lease struct {
 	entry    *entry
 	released atomic.Bool
