@@ -67,8 +67,12 @@ func BenchmarkAcquireBarePoolsInParallel(b *testing.B) {
 	all := make([]*pgxpool.Pool, 20)
 	for i := range all {
 		all[i] = barePool(b, f)
+		if err := all[i].Ping(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 	}
 	b.ReportAllocs()
+	b.ResetTimer() // opening the pools is another benchmark's figure
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			c, err := all[i%20].Acquire(b.Context())
@@ -89,7 +93,13 @@ func BenchmarkLeaseAcquireReleaseInParallel(b *testing.B) {
 		ids[i] = registry.MustParseID(fmt.Sprintf("shared-%d", i))
 	}
 	f := newFleet(b, nil, marks...)
+	for _, id := range ids {
+		if err := leaseAcquireRelease(b, f, id); err != nil {
+			b.Fatal(err)
+		}
+	}
 	b.ReportAllocs()
+	b.ResetTimer() // likewise
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			if err := leaseAcquireRelease(b, f, ids[i%20]); err != nil {

@@ -223,3 +223,42 @@ func TestTextIsUTF8WhateverTheDatabaseStores(t *testing.T) {
 		t.Errorf("encoding %s, text %q, %v", encoding, text, err)
 	}
 }
+
+func TestARowTenantWithALoginOfItsOwnReturnsToItselfWhenItResets(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, func(c *pools.Config) { c.MaxConns = 1 }, "row", "own")
+	own := f.lease(t, "own-1")
+	defer own.Release()
+	login := pgx.Identifier{own.Tenant().Login}.Sanitize()
+	admin(t, f.server, f.database, "GRANT USAGE ON SCHEMA tables TO "+login, "GRANT SELECT ON tables.items TO "+login)
+	shared := f.lease(t, "row-0")
+	record := *shared.Tenant()
+	shared.Release()
+	record.Login, record.Password = own.Tenant().Login, own.Tenant().Password
+	if err := f.source.(*registry.Static).Replace(&record); err != nil { // the login is its alone now
+		t.Fatal(err)
+	}
+	l := f.lease(t, "row-0")
+	defer l.Release()
+	if l.Tenant().SharedLogin {
+		t.Fatal("the login is shared")
+	}
+	if got := owner(t, l); got != "row-0" {
+		t.Errorf("rows of %q", got)
+	}
+	c, err := l.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release()
+	for _, sql := range []string{"RESET ALL", "DISCARD ALL"} {
+		var name string
+		if _, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(err)
+		}
+		err := c.QueryRow(t.Context(), "SELECT min(tenant) FROM items", pgx.QueryExecModeExec).Scan(&name)
+		if err != nil || name != "row-0" {
+			t.Errorf("after %s: rows of %q, %v", sql, name, err)
+		}
+	}
+}
