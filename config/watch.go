@@ -19,7 +19,7 @@ func (c *Config) Restart(next *Config) []string {
 		}
 	}
 	for _, name := range names(c, next) {
-		if c.Clusters[name] != next.Clusters[name] {
+		if !reflect.DeepEqual(c.Clusters[name], next.Clusters[name]) {
 			changed = append(changed, "clusters."+name)
 		}
 	}

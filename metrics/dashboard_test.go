@@ -176,10 +176,15 @@ func TestEveryMetricIsOnADashboard(t *testing.T) {
 // they look well, only Grafana can show.)
 func TestDashboardsAreWellFormed(t *testing.T) {
 	t.Parallel()
+	uids := map[string]string{}
 	for path, d := range dashboards(t) {
 		if d.Title == "" || d.UID == "" || len(d.UID) > 40 || d.SchemaVersion < 40 {
 			t.Errorf("%s: title %q, uid %q, schema %d", path, d.Title, d.UID, d.SchemaVersion)
 		}
+		if other, twice := uids[d.UID]; twice {
+			t.Errorf("%s and %s have the uid %s: Grafana would keep one", path, other, d.UID)
+		}
+		uids[d.UID] = path
 		ids, taken := map[int]string{}, map[[2]int]string{}
 		for _, p := range d.Panels {
 			if other, twice := ids[p.ID]; twice || p.ID == 0 {
@@ -278,6 +283,11 @@ func TestTheQueryParserFindsMistakes(t *testing.T) {
 		`sum by (le) (rate(poolkeeper_acquire_duration_seconds[5m]))`,
 		`histogram_quantile(0.9, sum by (start) (rate(poolkeeper_acquire_duration_seconds_bucket[5m])))`,
 		`sum by (start) (rate(poolkeeper_acquire_duration_seconds_sum[5m])) / sum(rate(poolkeeper_acquire_duration_seconds_count[5m]))`,
+		`sum by (start) (rate(poolkeeper_acquire_duration_seconds_sum[5m])) / ignoring (cluster) group_left sum(rate(poolkeeper_acquire_duration_seconds_count[5m]))`,
+		`sum(rate(poolkeeper_acquire_duration_seconds_sum[5m])) / ignoring (start) sum by (start) (rate(poolkeeper_acquire_duration_seconds_count[5m]))`,
+		`sum without (cluster) (poolkeeper_cluster_connections) >= poolkeeper_cluster_connections_budget`,
+		`sum without (tenant) (poolkeeper_cluster_connections)`,
+		`poolkeeper_cluster_waiting and on (cluster poolkeeper_breakers_open`,
 		`sum(rate(poolkeeper_leases_total[5x]))`,
 		`sum(rate(poolkeeper_leases_total[5m])`,
 		`sum(rate(poolkeeper_leases_total[5m])))`,
@@ -302,6 +312,7 @@ func TestTheScrapeExampleFitsTheServer(t *testing.T) {
 	}
 	var file struct {
 		Global  map[string]string `yaml:"global"`
+		Rules   []string          `yaml:"rule_files"`
 		Scrapes []struct {
 			Job       string   `yaml:"job_name"`
 			Path      string   `yaml:"metrics_path"`
@@ -321,6 +332,14 @@ func TestTheScrapeExampleFitsTheServer(t *testing.T) {
 	}
 	if len(file.Scrapes) != 1 {
 		t.Fatalf("%d jobs", len(file.Scrapes))
+	}
+	for _, name := range file.Rules {
+		if _, err := os.Stat(filepath.Join("../deploy/prometheus", name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(file.Rules) != 1 {
+		t.Errorf("rule files %v", file.Rules)
 	}
 	job := file.Scrapes[0]
 	if job.Job != "poolkeeper" || job.Path != "/metrics" || !job.Native || !job.Classic || job.Protocols[0] != "PrometheusProto" {

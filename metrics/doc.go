@@ -5,7 +5,7 @@
 //	m := metrics.New(metrics.Defaults(), metrics.Build{Version: "1.0.0"})
 //	keeper, err := pools.New(cfg, tenants, m)
 //	...
-//	m.Watch(keeper.Stats, tenants.Count, "main")
+//	m.Watch(keeper, tenants.Count, "main")
 //	go m.Run(ctx)
 //	mux.Handle("GET /metrics", m.Handler())
 //
@@ -16,8 +16,10 @@
 //
 //	name                                          type       labels                  replicas
 //	poolkeeper_acquire_duration_seconds           histogram  cluster, start          sum
+//	poolkeeper_breakers_open                      gauge      cluster                 max
 //	poolkeeper_build_info                         gauge      go_version, revision, version  count
 //	poolkeeper_cluster_connections                gauge      cluster, state          sum
+//	poolkeeper_cluster_connections_budget         gauge      cluster                 sum
 //	poolkeeper_cluster_waiting                    gauge      cluster                 sum
 //	poolkeeper_config_last_reload_successful      gauge      -                       min
 //	poolkeeper_config_reloads_total               counter    outcome                 sum
@@ -32,6 +34,7 @@
 //	poolkeeper_pool_waiting                       gauge      cluster, tenant         sum
 //	poolkeeper_pools                              gauge      cluster, state          sum
 //	poolkeeper_pools_opened_total                 counter    cluster                 sum
+//	poolkeeper_pools_reopened_soon_total          counter    cluster                 sum
 //	poolkeeper_pools_retired_total                counter    cluster, reason         sum
 //	poolkeeper_refusals_total                     counter    reason                  sum
 //	poolkeeper_registry_lookups_total             counter    result                  sum
@@ -42,6 +45,17 @@
 //
 // Beside them stand the Go runtime's (go_*), the process's (process_*), and
 // promhttp_metric_handler_errors_total, the scrapes that failed in part.
+//
+// How connections were had is in the histogram's counts: of all acquires, the
+// share served warm, by handoff, from a spare and by a dial is
+//
+//	sum by (start) (rate(poolkeeper_acquire_duration_seconds_count[5m]))
+//	  / ignoring (start) group_left
+//	sum (rate(poolkeeper_acquire_duration_seconds_count[5m]))
+//
+// The states of poolkeeper_cluster_connections add up to what the server sees
+// of this process, cancel requests apart, and that is never more than
+// poolkeeper_cluster_connections_budget.
 //
 // Histograms have classic buckets, and native ones for scrapers that ask for
 // the protobuf format.

@@ -155,7 +155,7 @@ func BenchmarkScrape(b *testing.B) {
 		live[n] = pools.Stat{Tenant: tenant(n), Cluster: "main", State: pools.StateReady, Idle: 1, Max: 4}
 		acquire(m, tenant(n), 1)
 	}
-	m.Watch(func() []pools.Stat { return live }, statuses, "main")
+	m.Watch(fakePools{stats: func() []pools.Stat { return live }}, statuses, "main")
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := m.Registry().Gather(); err != nil {

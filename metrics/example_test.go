@@ -37,19 +37,29 @@ func ExampleMetrics_Watch() {
 	cfg := metrics.Defaults()
 	cfg.Top, cfg.Tenants = 0, []string{"acme"}
 	m := metrics.New(cfg, metrics.Build{})
-	m.Watch(func() []pools.Stat {
-		return []pools.Stat{
-			{Tenant: registry.MustParseID("acme"), Cluster: "main", State: pools.StateReady, Max: 4},
-			{Tenant: registry.MustParseID("globex"), Cluster: "main", State: pools.StateReady, Max: 2},
-			{Tenant: registry.MustParseID("initech"), Cluster: "main", State: pools.StateReady, Max: 2},
-		}
-	}, nil)
-	for _, line := range scrapeLines(m.Handler(), "poolkeeper_pool_connections_max{") {
+	m.Watch(threePools{}, nil) // in a program, the *pools.Keeper
+	for _, line := range scrapeLines(m.Handler(), "poolkeeper_cluster_connections_budget{", "poolkeeper_pool_connections_max{") {
 		fmt.Println(line)
 	}
 	// Output:
+	// poolkeeper_cluster_connections_budget{cluster="main"} 40
 	// poolkeeper_pool_connections_max{cluster="main",tenant="_other"} 4
 	// poolkeeper_pool_connections_max{cluster="main",tenant="acme"} 4
+}
+
+// threePools stand in for a *pools.Keeper.
+type threePools struct{}
+
+func (threePools) Stats() []pools.Stat {
+	return []pools.Stat{
+		{Tenant: registry.MustParseID("acme"), Cluster: "main", State: pools.StateReady, Max: 4},
+		{Tenant: registry.MustParseID("globex"), Cluster: "main", State: pools.StateReady, Max: 2},
+		{Tenant: registry.MustParseID("initech"), Cluster: "main", State: pools.StateReady, Max: 2},
+	}
+}
+
+func (threePools) Budgets() []pools.BudgetStat {
+	return []pools.BudgetStat{{Cluster: "main", Budget: 40}}
 }
 
 // scrapeLines returns the lines of a scrape with one of the prefixes.

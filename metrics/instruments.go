@@ -46,7 +46,7 @@ func newInstruments(reg prometheus.Registerer) instruments {
 	reasons := f.counter("refusals_total", "Refusals by the typed error that was the reason."+sumReplicas, "reason")
 	lookups := f.counter("registry_lookups_total", "Lookups of tenant records by result: hit, negative_hit, loaded, unknown, error."+sumReplicas, "result")
 	routed := f.counter("routed_total", "Requests whose tenant was looked for, by the resolver that named it (none when none did) and outcome: resolved, refused."+sumReplicas, "resolver", "outcome")
-	acquires := f.histogram("acquire_duration_seconds", "Time until a lease got a connection, waiting included, by start: warm or dial. Refused tries are in refusals_total."+sumReplicas, acquireBuckets(), "cluster", "start")
+	acquires := f.histogram("acquire_duration_seconds", "Time until a lease got a connection, waiting included, by start: warm (a connection of the tenant's own), handoff (another tenant's), spare (one kept ready) or dial. Refused tries are in refusals_total."+sumReplicas, acquireBuckets(), "cluster", "start")
 	requests := f.histogram("http_request_duration_seconds", "Time to answer HTTP requests by route, method and class of status code."+sumReplicas, httpBuckets(), "route", "method", "code")
 	return instruments{
 		leases:  newIndex(func(k string) prometheus.Counter { return leases.WithLabelValues(k) }),
@@ -63,8 +63,8 @@ func newInstruments(reg prometheus.Registerer) instruments {
 		}),
 		poolsOpened:  f.counter("pools_opened_total", "Pools opened."+sumReplicas, "cluster"),
 		poolsRetired: f.counter("pools_retired_total", "Pools retired by reason: idle, overflow, replaced, suspended, removed, evicted, shutdown."+sumReplicas, "cluster", "reason"),
-		connsOpened:  f.counter("connections_opened_total", "Connections opened by how: dial."+sumReplicas, "cluster", "how"),
-		connsClosed:  f.counter("connections_closed_total", "Connections closed by reason."+sumReplicas, "cluster", "reason"),
+		connsOpened:  f.counter("connections_opened_total", "Connections opened by how: dial, handoff when another tenant's was taken over, spare when one kept ready became a tenant's."+sumReplicas, "cluster", "how"),
+		connsClosed:  f.counter("connections_closed_total", "Connections closed by reason: idle, lifetime, lost, drift, discarded, cut, handoff when another tenant took it over, stolen when it made room for another tenant's, shrunk when the budget became smaller, or what its pool was retired for."+sumReplicas, "cluster", "reason"),
 		drift:        f.counter("session_drift_total", "Sessions that came back other than they were lent, by what had changed."+sumReplicas, "cluster", "kind"),
 		onboarded:    f.counter("onboard_total", "Tenants onboarded by outcome: ok, failed."+sumReplicas, "outcome"),
 		migrations:   f.counter("migrations_total", "Migrations run by outcome: ok, failed."+sumReplicas, "outcome"),

@@ -101,19 +101,22 @@ func (m *Metrics) startAtZero() {
 	m.reloaded.Set(1)
 }
 
-// Watch has every scrape read the numbers of the live pools from keeper,
-// which is (*pools.Keeper).Stats, and how many tenants have each status from
-// tenants, which is (*registry.Registry).Count. Either may be nil, and tenants
-// may return nil; their metrics are left out then. The named clusters have
+// Watch has every scrape read the numbers of the live pools and of the
+// clusters' budgets from keeper, which is the *pools.Keeper, and how many
+// tenants have each status from tenants, which is (*registry.Registry).Count.
+// Either may be nil, and tenants may return nil; their metrics are left out
+// then. The named clusters have
 // series from the start, even while nobody uses them. Calling Watch again
 // replaces what it was told before.
-func (m *Metrics) Watch(keeper func() []pools.Stat, tenants func() map[registry.Status]int, clusters ...string) {
+func (m *Metrics) Watch(keeper Pools, tenants func() map[registry.Status]int, clusters ...string) {
 	m.collector.sources.Store(&sources{keeper, tenants, clusters})
 	for _, cluster := range clusters {
 		m.poolsOpened.WithLabelValues(cluster)
-		m.connsOpened.WithLabelValues(cluster, pools.StartDial)
 		m.acquires.at(acquireKey{cluster, pools.StartWarm})
-		m.acquires.at(acquireKey{cluster, pools.StartDial})
+		for _, how := range []string{pools.StartHandoff, pools.StartSpare, pools.StartDial} {
+			m.connsOpened.WithLabelValues(cluster, how)
+			m.acquires.at(acquireKey{cluster, how})
+		}
 	}
 }
 

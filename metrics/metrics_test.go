@@ -32,9 +32,9 @@ var (
 	_ server.Observer   = (*metrics.Metrics)(nil)
 )
 
-// And the methods that Watch is meant for.
+// And what Watch is meant for.
 var (
-	_ func() []pools.Stat            = (*pools.Keeper)(nil).Stats
+	_ metrics.Pools                  = (*pools.Keeper)(nil)
 	_ func() map[registry.Status]int = (*registry.Registry)(nil).Count
 )
 
@@ -47,17 +47,25 @@ var (
 // checks what is collected.
 func filled() *metrics.Metrics {
 	m := metrics.NewPedantic(metrics.Defaults(), metrics.Build{Version: "1.2.3", Revision: "abcdef0", GoVersion: "go1.26"})
-	m.Watch(stats, statuses, "main", "spare")
+	m.Watch(fakePools{stats, budgets}, statuses, "main", "second")
 	m.Leased(acme, "main", pools.OutcomeOpened, nil)
 	m.Leased(acme, "main", pools.OutcomeHit, nil)
 	m.Leased(globex, "", pools.OutcomeRefused, pools.ErrPoolLimit)
 	m.PoolChanged(acme, "main", "")
 	m.PoolChanged(acme, "main", pools.ReasonIdle)
 	m.ConnChanged(acme, "main", pools.EventOpened, "dial")
-	m.ConnChanged(acme, "main", pools.EventClosed, "lifetime")
+	m.ConnChanged(acme, "main", pools.EventOpened, "handoff")
+	m.ConnChanged(registry.ID{}, "main", pools.EventOpened, "dial")
+	m.ConnChanged(acme, "main", pools.EventOpened, "spare")
+	for _, reason := range []string{"lifetime", "handoff", "stolen", "shrunk"} {
+		m.ConnChanged(acme, "main", pools.EventClosed, reason)
+	}
 	m.ConnChanged(acme, "main", pools.EventDrift, "search_path")
 	m.Acquired(acme, "main", pools.StartDial, 8*time.Millisecond, nil)
 	m.Acquired(acme, "main", pools.StartWarm, 30*time.Microsecond, nil)
+	m.Acquired(acme, "main", pools.StartHandoff, 600*time.Microsecond, nil)
+	m.Acquired(acme, "main", pools.StartSpare, 2*time.Millisecond, nil)
+	m.Acquired(globex, "main", pools.StartDial, 5*time.Second, fmt.Errorf("tenant globex: %w", pools.ErrBudget))
 	m.Acquired(acme, "main", pools.StartWarm, time.Second, fmt.Errorf("tenant acme: %w", pools.ErrTenantTimeout))
 	m.Lookup("hit")
 	m.Routed("host", nil)
@@ -70,6 +78,29 @@ func filled() *metrics.Metrics {
 	m.Onboarded(nil)
 	m.Migrated(errors.New("syntax error"))
 	return m
+}
+
+// fakePools are a keeper's numbers.
+type fakePools struct {
+	stats   func() []pools.Stat
+	budgets func() []pools.BudgetStat
+}
+
+func (f fakePools) Stats() []pools.Stat { return f.stats() }
+
+func (f fakePools) Budgets() []pools.BudgetStat {
+	if f.budgets == nil {
+		return nil
+	}
+	return f.budgets()
+}
+
+// budgets are those that fit stats: of 12 connections 8 are the pools'.
+func budgets() []pools.BudgetStat {
+	return []pools.BudgetStat{
+		{Cluster: "main", Budget: 12, InUse: 12, Idle: 3, Opening: 2, Closing: 1, Waiting: 2, Spares: 2, ReopenedSoon: 5, BreakersOpen: 1},
+		{Cluster: "second", Budget: 8, Derived: true},
+	}
 }
 
 func stats() []pools.Stat {
@@ -201,13 +232,17 @@ func TestTwoMetricsDoNotShareARegistry(t *testing.T) {
 func TestANamedClusterHasSeriesBeforeAnybodyUsesIt(t *testing.T) {
 	t.Parallel()
 	m := metrics.NewPedantic(metrics.Defaults(), metrics.Build{})
-	m.Watch(func() []pools.Stat { return nil }, statuses, "main")
+	m.Watch(fakePools{stats: func() []pools.Stat { return nil }}, statuses, "main")
 	got := exposition(t, m)
 	for _, line := range []string{
 		`poolkeeper_pools{cluster="main",state="ready"} 0`,
 		`poolkeeper_cluster_connections{cluster="main",state="draining"} 0`,
 		`poolkeeper_pools_opened_total{cluster="main"} 0`,
+		`poolkeeper_cluster_connections{cluster="main",state="spare"} 0`,
+		`poolkeeper_connections_opened_total{cluster="main",how="handoff"} 0`,
 		`poolkeeper_acquire_duration_seconds_count{cluster="main",start="dial"} 0`,
+		`poolkeeper_acquire_duration_seconds_count{cluster="main",start="handoff"} 0`,
+		`poolkeeper_acquire_duration_seconds_count{cluster="main",start="spare"} 0`,
 		`poolkeeper_tenants{status="retired"} 0`,
 	} {
 		if !strings.Contains(got, line+"\n") {
@@ -219,7 +254,7 @@ func TestANamedClusterHasSeriesBeforeAnybodyUsesIt(t *testing.T) {
 func TestTenantsThatCannotBeCountedAreLeftOut(t *testing.T) {
 	t.Parallel()
 	m := metrics.NewPedantic(metrics.Defaults(), metrics.Build{})
-	m.Watch(stats, func() map[registry.Status]int { return nil })
+	m.Watch(fakePools{stats: stats}, func() map[registry.Status]int { return nil })
 	if families(t, m)["poolkeeper_tenants"] != nil {
 		t.Error("there are tenants although nobody knows how many")
 	}
@@ -229,7 +264,7 @@ func TestCountersSurviveThePool(t *testing.T) {
 	t.Parallel()
 	m := metrics.NewPedantic(metrics.Defaults(), metrics.Build{})
 	live := stats()
-	m.Watch(func() []pools.Stat { return live }, nil)
+	m.Watch(fakePools{stats: func() []pools.Stat { return live }}, nil)
 	m.ConnChanged(acme, "main", pools.EventOpened, "dial")
 	acquire(m, acme, 1)
 	live = nil

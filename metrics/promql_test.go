@@ -12,9 +12,10 @@ import (
 // labels through it. What it does not know is an error: a dashboard that
 // needs more of the language teaches it here first.
 //
-//	expr     = term { operator term }
+//	expr     = term { operator [ matching ] term }
+//	matching = ( "on" | "ignoring" ) "(" labels ")" [ "group_left" ]
 //	term     = number | "(" expr ")" | function "(" args ")" | selector
-//	         | aggregation [ "by" "(" labels ")" ] "(" args ")"
+//	         | aggregation [ ( "by" | "without" ) "(" labels ")" ] "(" args ")"
 //	selector = metric [ "{" matchers "}" ] [ "[" duration "]" ]
 type promql struct {
 	tokens []string
@@ -81,18 +82,71 @@ func (p *promql) expr() (labels, error) {
 	left, err := p.term()
 	for err == nil && slices.Contains(operators, p.peek()) {
 		operator := p.next()
+		var m matching
 		var right labels
+		if m, err = p.matching(); err != nil {
+			break
+		}
 		if right, err = p.term(); err != nil {
 			break
 		}
-		if left != nil && right != nil && !maps.Equal(left, right) {
-			return nil, fmt.Errorf("%v %s %v: the sides have different labels", left, operator, right)
-		}
-		if left == nil {
-			left = right
+		if left, err = m.join(left, operator, right); err != nil {
+			break
 		}
 	}
 	return left, err
+}
+
+// A matching says which labels the sides of an operator have in common; the
+// zero one says all.
+type matching struct {
+	word      string // on or ignoring
+	labels    labels
+	groupLeft bool
+}
+
+func (p *promql) matching() (matching, error) {
+	var m matching
+	if p.peek() != "on" && p.peek() != "ignoring" {
+		return m, nil
+	}
+	m.word = p.next()
+	var err error
+	m.labels, err = p.names()
+	if p.peek() == "group_left" {
+		p.next()
+		m.groupLeft = true
+	}
+	return m, err
+}
+
+// compared are the labels of a side that the operator compares.
+func (m matching) compared(side labels) labels {
+	kept := labels{}
+	for name := range side {
+		if m.word == "" || m.labels[name] == (m.word == "on") {
+			kept[name] = true
+		}
+	}
+	return kept
+}
+
+// join returns the labels of the result of left operator right.
+func (m matching) join(left labels, operator string, right labels) (labels, error) {
+	switch {
+	case left == nil:
+		return right, nil
+	case right == nil:
+		return left, nil
+	case !maps.Equal(m.compared(left), m.compared(right)):
+		return nil, fmt.Errorf("%v %s %s %v: the sides have different labels", left, operator, m.word, right)
+	case m.word == "ignoring" && !maps.Equal(m.compared(right), right):
+		return nil, fmt.Errorf("%v %s %v: the right side must lack what is ignored", left, operator, right)
+	case m.word == "" || m.groupLeft || slices.Contains([]string{"and", "or", "unless", ">", "<", ">=", "<=", "==", "!="}, operator):
+		return left, nil
+	default:
+		return m.compared(left), nil
+	}
 }
 
 func (p *promql) term() (labels, error) {
@@ -117,19 +171,13 @@ func (p *promql) term() (labels, error) {
 }
 
 func (p *promql) aggregation(name string) (labels, error) {
-	by := labels{}
-	if p.peek() == "by" {
-		p.next()
-		if err := p.want("("); err != nil {
+	by, without := labels{}, false
+	if p.peek() == "by" || p.peek() == "without" {
+		without = p.next() == "without"
+		var err error
+		if by, err = p.names(); err != nil {
 			return nil, err
 		}
-		for p.peek() != ")" {
-			by[p.next()] = true
-			if p.peek() == "," {
-				p.next()
-			}
-		}
-		p.next()
 	}
 	inner, err := p.args()
 	if err != nil {
@@ -140,10 +188,34 @@ func (p *promql) aggregation(name string) (labels, error) {
 	}
 	for label := range by {
 		if !inner[label] {
-			return nil, fmt.Errorf("by (%s): there are only %v", label, slices.Sorted(maps.Keys(inner)))
+			return nil, fmt.Errorf("%s (%s): there are only %v", name, label, slices.Sorted(maps.Keys(inner)))
 		}
 	}
-	return by, nil
+	if !without {
+		return by, nil
+	}
+	rest := maps.Clone(inner)
+	maps.DeleteFunc(rest, func(label string, _ bool) bool { return by[label] })
+	return rest, nil
+}
+
+// names reads a list of labels in parentheses.
+func (p *promql) names() (labels, error) {
+	if err := p.want("("); err != nil {
+		return nil, err
+	}
+	list := labels{}
+	for p.peek() != ")" {
+		name := p.next()
+		if !nameRE.MatchString(name) {
+			return nil, fmt.Errorf("%q is no label", name)
+		}
+		list[name] = true
+		if p.peek() == "," {
+			p.next()
+		}
+	}
+	return list, p.want(")")
 }
 
 func (p *promql) function(name string) (labels, error) {

@@ -208,7 +208,7 @@ func TestLabelNoneSumsEverybody(t *testing.T) {
 	cfg := metrics.Defaults()
 	cfg.Label = metrics.LabelNone
 	m := metrics.NewPedantic(cfg, metrics.Build{})
-	m.Watch(stats, nil)
+	m.Watch(fakePools{stats: stats}, nil)
 	acquire(m, acme, 3)
 	acquire(m, globex, 4)
 	m.EndWindow()
@@ -256,7 +256,7 @@ func TestRefusedTenantsTakeNoPlace(t *testing.T) {
 func TestGaugesOfTheRestAreSummed(t *testing.T) {
 	t.Parallel()
 	m := withTop(1)
-	m.Watch(stats, nil)
+	m.Watch(fakePools{stats: stats}, nil)
 	acquire(m, acme, 1)
 	got := exposition(t, m)
 	for _, line := range []string{
@@ -422,7 +422,7 @@ func TestNothingIsLostUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	const workers, each = 8, 4000
 	m := withTop(3)
-	m.Watch(stats, statuses, "main")
+	m.Watch(fakePools{stats: stats}, statuses, "main")
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {

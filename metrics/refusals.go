@@ -17,7 +17,7 @@ type outcome int
 const (
 	outcomeOK       outcome = iota // it got a connection
 	outcomeLimited                 // the tenant's own limit
-	outcomeCapacity                // the process's limit, or its end
+	outcomeCapacity                // the cluster's or the process's limit, or its end
 	outcomeDatabase                // the tenant's database, or its record
 	outcomeCanceled                // the caller did not wait
 	outcomeRefused                 // the tenant may not, or anything else
@@ -38,8 +38,9 @@ type refusal struct {
 
 // refusals is the table of reasons, one per typed error. The first row that
 // matches counts: an error that others wrap stands below them, and the ends of
-// contexts, which anything may wrap, stand last. The row without an error is
-// for all others.
+// contexts, which anything may wrap, stand last. The budget's stand above
+// ErrDatabase: exhaustion is no outage, wherever it was met. The row without an
+// error is for all others.
 func refusals() []refusal {
 	return []refusal{
 		{router.ErrMalformed, "malformed", outcomeRefused},
@@ -52,6 +53,8 @@ func refusals() []refusal {
 		{registry.ErrUnknown, "unknown", outcomeRefused},
 		{registry.ErrInactive, "inactive", outcomeRefused},
 		{registry.ErrUnavailable, "registry_unavailable", outcomeCapacity},
+		{pools.ErrBudget, "budget", outcomeCapacity},
+		{pools.ErrClusterQueue, "cluster_queue", outcomeCapacity},
 		{pools.ErrPin, "pin", outcomeDatabase},
 		{pools.ErrDatabase, "database", outcomeDatabase},
 		{pools.ErrRecord, "record", outcomeDatabase},

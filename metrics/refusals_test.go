@@ -36,6 +36,8 @@ var typed = map[string]struct {
 	"pools.ErrClosed":         {pools.ErrClosed, "closed"},
 	"pools.ErrPoolLimit":      {pools.ErrPoolLimit, "pool_limit"},
 	"pools.ErrTenantQueue":    {pools.ErrTenantQueue, "tenant_queue"},
+	"pools.ErrBudget":         {pools.ErrBudget, "budget"},
+	"pools.ErrClusterQueue":   {pools.ErrClusterQueue, "cluster_queue"},
 	"pools.ErrTenantTimeout":  {pools.ErrTenantTimeout, "tenant_timeout"},
 	"pools.ErrDatabase":       {&pools.DatabaseError{Tenant: acme, Err: errors.New("refused")}, "database"},
 	"pools.ErrPin":            {&pools.DatabaseError{Tenant: acme, Err: pools.ErrPin}, "pin"},
@@ -124,6 +126,8 @@ func TestTheEndOfAContextIsTheReasonOnlyWhenNothingElseIs(t *testing.T) {
 		{fmt.Errorf("waiting: %w", context.Canceled), "canceled"},
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), "deadline"},
 		{&pools.DatabaseError{Tenant: acme, Err: context.DeadlineExceeded}, "database"},
+		{&pools.DatabaseError{Tenant: acme, Err: pools.ErrBudget}, "budget"},
+		{&pools.DatabaseError{Tenant: acme, Err: pools.ErrClusterQueue}, "cluster_queue"},
 		{errors.Join(registry.ErrUnavailable, context.Canceled), "registry_unavailable"},
 		{errors.New("something new"), "other"},
 	}

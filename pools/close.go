@@ -37,6 +37,10 @@ func (k *Keeper) Close(ctx context.Context) error {
 	}
 	k.end()
 	<-k.drained
+	for _, c := range k.clusters {
+		c.closeSpares()
+		c.budget.Close()
+	}
 	k.stopOnce.Do(func() { close(k.stop) })
 	k.workers.Wait()
 	if cut > 0 {

@@ -78,6 +78,22 @@ type Config struct {
 	// 100ms and 5s.
 	BackoffMin, BackoffMax time.Duration
 
+	// Handoff (handoff) lets a connection go from one tenant to another that
+	// uses the same login, reset and pinned anew, instead of being closed and
+	// dialled again. Default true.
+	Handoff bool
+	// GuaranteedConns (guaranteed_conns) is how many of a tenant's connections
+	// are never taken from it for others. Default 0.
+	GuaranteedConns int
+	// StealAfter (steal_after): a connection used more recently than this is
+	// spared, for as long, by a tenant that has just begun to wait. Default
+	// 1ms.
+	StealAfter time.Duration
+	// KeepWarm (keep_warm): a tenant may not take the idle connection of one
+	// that would then hold less than itself, relative to their weights, before
+	// it has rested this long. Default 1s.
+	KeepWarm time.Duration
+
 	// Log gets what an operator must know. Default: nothing is logged.
 	Log *slog.Logger
 	// Dial replaces the driver's way to open a socket, for tests and tunnels.
@@ -95,6 +111,7 @@ func Defaults() Config {
 		ConnLifetime: time.Hour, PingAfter: 5 * time.Minute,
 		StatementTimeout: 30 * time.Second, IdleInTransactionTimeout: 30 * time.Second,
 		StatementCache: 128, BackoffMin: 100 * time.Millisecond, BackoffMax: 5 * time.Second,
+		Handoff: true, StealAfter: time.Millisecond, KeepWarm: time.Second,
 	}
 }
 
@@ -123,6 +140,7 @@ func (c Config) Validate() error {
 		{"max_conns", c.MaxConns, 1, 10_000},
 		{"queue", c.Queue, 0, 1 << 20},
 		{"statement_cache", c.StatementCache, 0, 1 << 16},
+		{"guaranteed_conns", c.GuaranteedConns, 0, 10_000},
 	} {
 		if n.value < n.least || n.value > n.top {
 			return fmt.Errorf("pools.%s: %d is not between %d and %d", n.name, n.value, n.least, n.top)
@@ -148,6 +166,8 @@ func (c Config) validateDurations() error {
 		{"ping_after", c.PingAfter, time.Second},
 		{"statement_timeout", c.StatementTimeout, 0},
 		{"idle_in_transaction_timeout", c.IdleInTransactionTimeout, 0},
+		{"steal_after", c.StealAfter, 0},
+		{"keep_warm", c.KeepWarm, 0},
 		{"backoff_min", c.BackoffMin, time.Millisecond},
 		{"backoff_max", c.BackoffMax, c.BackoffMin},
 	} {

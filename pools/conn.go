@@ -9,22 +9,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Conn is one connection of the tenant, lent by [Lease.Acquire] until
 // Release. Like pgx's own it is for one goroutine at a time.
 type Conn struct {
 	conn    *pgx.Conn
-	pooled  *pgxpool.Conn // used by whoever wins the swap of held, only
 	session *session
-	held    atomic.Bool
+	held    atomic.Bool // whoever swaps it has the connection
 }
 
 // hold makes c the holder of a connection. The order matters: whoever cuts
 // the entry either sees the holder, or is seen here.
-func (c *Conn) hold(pc *pgxpool.Conn, s *session) {
-	c.conn, c.pooled, c.session = pc.Conn(), pc, s
+func (c *Conn) hold(s *session) {
+	c.conn, c.session = s.conn, s
 	s.discard = false
 	c.held.Store(true)
 	s.holder.Store(c)
@@ -41,30 +39,26 @@ func (c *Conn) Release() {
 	}
 	s := c.session
 	s.holder.Store(nil)
-	if s.settle() {
-		c.giveBack()
-		return
+	if !s.settle() { // the server's side goes on until it is told to end
+		s.entry.keeper.workers.Go(s.reap)
 	}
-	s.entry.keeper.workers.Go(func() { // the place stays taken until the server's side is over
-		s.reap()
-		c.giveBack()
-	})
+	s.goBack()
 }
 
-func (c *Conn) giveBack() {
-	if !c.session.pg.IsClosed() {
-		c.session.rests()
+// goBack gives the session to its pool, or takes it out when it is closed.
+func (s *session) goBack() {
+	if s.pg.IsClosed() {
+		s.entry.keeper.workers.Go(s.pooled.Release) // the driver may wait for its own clean-up
+		return
 	}
-	c.pooled.Release()
-	c.session.entry.gate.leave()
+	s.entry.giveBack(s)
 }
 
 // seize takes the connection out of its pool under its holder, whose socket
 // is closed already.
 func (c *Conn) seize() {
 	if c.held.CompareAndSwap(true, false) {
-		c.pooled.Hijack()
-		c.session.entry.gate.leave()
+		c.session.pooled.Hijack()
 	}
 }
 

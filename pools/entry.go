@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/poolkeeper/poolkeeper/pools/budget"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -22,23 +23,28 @@ const retiredBit = int64(1) << 62
 // entry is retired, by whoever holds the keeper's mutex. Whoever then brings
 // the count to nothing has the pool closed.
 type entry struct {
-	keeper *Keeper
-	tenant *registry.Tenant
-	plan   *plan
-	target string // the database's key in the failure memory
-	pool   *pgxpool.Pool
-	gate   gate
-	queue  int // most callers that may wait at the gate
-	opened time.Time
+	keeper  *Keeper
+	cluster *cluster
+	tenant  *registry.Tenant // as the pool was opened for it
+	plan    *plan
+	target  target // the database in the failure memory
+	pool    *pgxpool.Pool
+	shelf   shelf
+	account *budget.Account
+	opened  time.Time
 
 	idleAfter time.Duration
 
 	pins   atomic.Int64
 	used   atomic.Int64  // last use, in nanoseconds since the keeper's epoch
-	idle   atomic.Int64  // connections that rest in the pool
 	losses atomic.Uint64 // how many connections broke under their holders
 	trimAt atomic.Int64  // next time surplus idle connections are looked for, likewise
 	cut    atomic.Bool   // the drain deadline passed: no further connection
+
+	// record is the tenant's latest, which differs from tenant in limits at
+	// most; proven says that its login was let in by the server itself.
+	record atomic.Pointer[registry.Tenant]
+	proven atomic.Bool
 
 	// Guarded by the keeper's mutex.
 	folded  int64 // the last use that the order knows of
@@ -108,6 +114,19 @@ func (e *entry) disown(s *socket) {
 	e.mu.Lock()
 	delete(e.sockets, s)
 	e.mu.Unlock()
+}
+
+// part takes a socket off the list that goes to another entry; it fails when
+// the socket was closed, or is about to be cut.
+func (e *entry) part(s *socket) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ours := e.sockets[s]
+	if e.severed || !ours {
+		return false
+	}
+	delete(e.sockets, s)
+	return true
 }
 
 func (e *entry) openSockets(sever bool) []*socket {

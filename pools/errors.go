@@ -29,6 +29,12 @@ var (
 	// ErrTenantTimeout is returned when none of the tenant's connections fell
 	// free in time.
 	ErrTenantTimeout = errors.New("pools: tenant's connections stayed busy")
+	// ErrBudget is returned when the cluster had no connection to spare for
+	// the tenant in time.
+	ErrBudget = errors.New("pools: cluster's budget stayed used up")
+	// ErrClusterQueue is returned when as many callers wait for the cluster's
+	// budget as may.
+	ErrClusterQueue = errors.New("pools: cluster's queue is full")
 	// ErrDatabase is matched by a [DatabaseError].
 	ErrDatabase = errors.New("pools: tenant's database is unavailable")
 	// ErrDrained is returned on a lease that outlived the drain deadline of
@@ -67,6 +73,14 @@ func (e *DatabaseError) Unwrap() error { return e.Err }
 // Is reports whether target is ErrDatabase.
 func (e *DatabaseError) Is(target error) bool { return target == ErrDatabase }
 
+// errServerFull is the cause in a DatabaseError when no try was made because
+// the server had no connection left a moment ago. It is exhaustion, and says
+// so with PostgreSQL's own code.
+var errServerFull error = &pgconn.PgError{Severity: "FATAL", Code: tooManyConnections, Message: "the server has no connection left"}
+
+// tooManyConnections is PostgreSQL's SQLSTATE for it.
+const tooManyConnections = "53300"
+
 // errBackedOff is the cause in a DatabaseError when no try was made at all.
 var errBackedOff = errors.New("pools: backing off after a failure")
 
@@ -87,17 +101,27 @@ func ConnLost(err error) bool {
 		network || pgconn.SafeToRetry(err)
 }
 
-// acquireError turns what pgxpool's Acquire returned into what a caller may
-// see: its own context's error, the drain deadline, or the database's state.
+// acquireError turns what became of a caller's wait into what it may see: its
+// own context's error, a limit's, the drain deadline, or the database's state.
 func (e *entry) acquireError(ctx context.Context, err error) error {
+	known, _ := errors.AsType[*DatabaseError](err)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("pools: tenant %s: waiting for a connection: %w", e.tenant.ID, context.Cause(ctx))
-	case errors.Is(err, ErrTenantTimeout):
+	case known != nil:
+		return err
+	case errors.Is(err, ErrTenantTimeout), errors.Is(err, ErrTenantQueue), errors.Is(err, ErrBudget),
+		errors.Is(err, ErrClusterQueue):
 		return fmt.Errorf("tenant %s: %w", e.tenant.ID, err)
-	case errors.Is(err, puddle.ErrClosedPool) || e.cut.Load():
-		return fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
 	default:
-		return &DatabaseError{Tenant: e.tenant.ID, RetryAfter: e.backoffLeft(), Err: err}
+		return e.failure(err)
 	}
+}
+
+// failure turns what became of an opening into what a caller may see.
+func (e *entry) failure(err error) error {
+	if errors.Is(err, puddle.ErrClosedPool) || errors.Is(err, ErrDrained) || e.cut.Load() {
+		return fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
+	}
+	return &DatabaseError{Tenant: e.tenant.ID, RetryAfter: e.backoffLeft(), Err: err}
 }

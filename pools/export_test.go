@@ -12,7 +12,7 @@ func PinSQL(cfg Config, t *registry.Tenant) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p, err := newPlan(cfg, t, target)
+	p, err := newPlan(cfg, t, target, "poolkeeper:0")
 	if err != nil {
 		return "", err
 	}

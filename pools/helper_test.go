@@ -77,7 +77,7 @@ func newWorld(t *testing.T, version int, edit func(*pools.Config)) *world {
 	}
 	cfg := pools.Defaults()
 	cfg.Clusters = map[string]registry.Cluster{
-		"main": {DSN: registry.NewSecret("postgres://shared:pw@127.0.0.1:5432/app?sslmode=disable")},
+		"main": {DSN: registry.NewSecret("postgres://shared:pw@127.0.0.1:5432/app?sslmode=disable"), Budget: 200},
 	}
 	cfg.Dial = w.server.Dial
 	if edit != nil {

@@ -1,11 +1,8 @@
 package pools
 
 import (
-	"context"
 	"math"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // The janitor is the one goroutine that acts as time passes. It sleeps until
@@ -62,42 +59,15 @@ func (k *Keeper) sweep() time.Duration {
 	return time.Duration(next)
 }
 
-// trimIfDue starts a look for surplus idle connections of a pool that stays
-// in use, once per idle time at most: a burst's connections do not stay for
-// as long as one of them is used now and then.
+// trimIfDue closes surplus idle connections of a pool that stays in use, once
+// per idle time at most: a burst's connections do not stay for as long as one
+// of them is used now and then.
 func (k *Keeper) trimIfDue(e *entry, now int64) {
 	due := e.trimAt.Load()
 	if now < due || !e.trimAt.CompareAndSwap(due, now+int64(e.idleAfter)) {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if e.pin() { // not closed before the look is over
-		k.workers.Go(func() {
-			e.trim()
-			e.unpin()
-		})
-	}
-}
-
-// trim closes the idle connections that nobody used for the idle time. The
-// others go back first, so that callers meanwhile need not open new ones.
-func (e *entry) trim() {
-	now := e.keeper.now()
-	var old []*pgxpool.Conn
-	for _, c := range e.pool.AcquireAllIdle(context.Background()) { // used for hooks only, and there are none
-		s := sessionOf(c.Conn())
-		if s != nil && now-s.releasedAt > int64(e.idleAfter) {
-			old = append(old, c)
-			continue
-		}
-		if s != nil { // pgxpool counts its rest from here on
-			s.rest = max(s.rest, time.Duration(now-s.releasedAt))
-		}
-		c.Release()
-	}
-	for _, c := range old {
-		sessionOf(c.Conn()).close("idle")
-		c.Release()
+	for _, s := range e.shelf.older(now - int64(e.idleAfter)) {
+		k.workers.Go(func() { s.end("idle") })
 	}
 }

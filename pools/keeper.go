@@ -2,13 +2,12 @@ package pools
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
+	"crypto/sha256"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 )
@@ -26,14 +25,18 @@ type Keeper struct {
 	tenants  Tenants
 	obs      Observer
 	log      *slog.Logger
-	clusters map[string]*pgxpool.Config // parsed once, copied for each pool
-	backoff  *backoff
+	clusters map[string]*cluster
+	breaker  *breaker
 	// plainStart holds the targets whose server refuses start-up parameters.
 	plainStart sync.Map
 	// servers maps a server's start to the first cluster it was met as, twins
 	// a cluster to another that is the same server.
 	servers, twins sync.Map
-	epoch          time.Time
+	// proven holds the logins that a server has let in, by a hash of name and
+	// password: false where a spare could not become theirs.
+	proven  sync.Map
+	nameKey []byte // makes opaque names of tenants' ids
+	epoch   time.Time
 
 	// Read by hits without the mutex; index is written under it.
 	index    *index
@@ -57,8 +60,10 @@ type Keeper struct {
 	flights  map[registry.ID]*flight
 	draining map[*entry]struct{}
 	reserved int // room granted to creations that have not published yet
-	rooms    roomQueue
-	drained  chan struct{} // closed when stopping and nothing is left
+	// overrides are limits that an operator changed while the keeper runs.
+	overrides map[registry.ID]override
+	rooms     roomQueue
+	drained   chan struct{} // closed when stopping and nothing is left
 }
 
 // New returns a running Keeper; Close it. obs may be nil. The error names
@@ -67,27 +72,32 @@ func New(cfg Config, tenants Tenants, obs Observer) (*Keeper, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	clusters := make(map[string]*pgxpool.Config, len(cfg.Clusters))
-	for name, cluster := range cfg.Clusters {
-		parsed, err := pgxpool.ParseConfig(cluster.DSN.Reveal())
-		if err != nil {
-			return nil, fmt.Errorf("pools: clusters.%s.dsn: not a PostgreSQL connection string: %w", name, redacted(err))
-		}
-		clusters[name] = parsed
-	}
 	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	nameKey := make([]byte, sha256.Size)
+	_, _ = rand.Read(nameKey) // never fails, by its documentation
 	// The keeper outlives every request, so its life begins with no context.
 	lifetime, end := context.WithCancel(context.Background())
 	k := &Keeper{
-		cfg: cfg, tenants: tenants, obs: obs, log: log, clusters: clusters,
-		backoff: newBackoff(cfg.BackoffMin, cfg.BackoffMax), epoch: time.Now(),
+		cfg: cfg, tenants: tenants, obs: obs, log: log, clusters: map[string]*cluster{},
+		breaker: newBreaker(cfg.BackoffMin, cfg.BackoffMax), nameKey: nameKey, epoch: time.Now(),
 		index: newIndex(), lifetime: lifetime, end: end,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		order: newOrder(), flights: map[registry.ID]*flight{}, draining: map[*entry]struct{}{},
-		drained: make(chan struct{}),
+		drained: make(chan struct{}), overrides: map[registry.ID]override{},
+	}
+	for name, settings := range cfg.Clusters {
+		c, err := newCluster(k, name, settings)
+		if err != nil {
+			end()
+			return nil, err
+		}
+		k.clusters[name] = c
+	}
+	for _, c := range k.clusters {
+		c.openSpares()
 	}
 	k.workers.Go(k.sweepUntilStopped)
 	return k, nil
@@ -119,11 +129,15 @@ func (k *Keeper) Lease(ctx context.Context, id registry.ID) (*Lease, error) {
 }
 
 // Apply acts on a change of a record: its pool, if there is one, is retired,
-// and a creation in flight starts over with the new record. Give it to
+// and a creation in flight starts over with the new record. A change of
+// limits alone changes the pool where it stands. Give it to
 // registry.Registry.Subscribe.
 func (k *Keeper) Apply(c registry.Change) {
 	reason := ReasonReplaced
 	switch c.Kind {
+	case registry.LimitsChanged:
+		k.workers.Go(func() { k.applyLimits(c.ID) })
+		return
 	case registry.Suspended:
 		reason = ReasonSuspended
 	case registry.Removed:

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 )
@@ -31,8 +30,8 @@ type Lease struct {
 	taken atomic.Bool
 }
 
-// Tenant returns the record that the pool was opened for.
-func (l *Lease) Tenant() *registry.Tenant { return l.entry.tenant }
+// Tenant returns the record that the pool serves.
+func (l *Lease) Tenant() *registry.Tenant { return l.entry.record.Load() }
 
 // Release gives the pool back; calling it again does nothing. Connections
 // that were acquired stay usable until they are released themselves.
@@ -42,12 +41,13 @@ func (l *Lease) Release() {
 	}
 }
 
-// Acquire takes one connection of the tenant out of the pool: an idle one, a
-// new one below the tenant's maximum, or the first that comes back, in the
-// order of the callers. Release it.
+// Acquire takes one connection of the tenant out of the pool: an idle one, or
+// the first that comes back or is opened, in the order of the callers. One is
+// opened while the tenant is below its maximum and the cluster's budget has
+// room, or can make some. Release it.
 //
-// Errors: ErrTenantQueue, ErrTenantTimeout, *DatabaseError, ErrDrained,
-// ErrReleased, or the context's.
+// Errors: ErrTenantQueue, ErrTenantTimeout, ErrBudget, ErrClusterQueue,
+// *DatabaseError, ErrDrained, ErrReleased, or the context's.
 func (l *Lease) Acquire(ctx context.Context) (*Conn, error) {
 	if l.released.Load() {
 		return nil, fmt.Errorf("tenant %s: lease: %w", l.entry.tenant.ID, ErrReleased)
@@ -74,84 +74,45 @@ func (e *entry) lend(ctx context.Context, c *Conn) error {
 	return err
 }
 
+// acquire takes connections until one is as it should be; each that is not is
+// destroyed, and a new one that is not is an error.
 func (e *entry) acquire(ctx context.Context, c *Conn) (start string, err error) {
-	if err := e.gate.enter(ctx, e.queue, e.keeper.cfg.QueueTimeout); err != nil {
-		return StartWarm, fmt.Errorf("tenant %s: %w", e.tenant.ID, err)
-	}
-	start, err = e.acquireInside(ctx, c)
-	if err != nil {
-		e.gate.leave()
-	}
-	return start, err
-}
-
-// acquireInside takes connections until one is as it should be; each that is
-// not is destroyed, and the last try is a new one.
-func (e *entry) acquireInside(ctx context.Context, c *Conn) (start string, err error) {
-	for range e.gate.max + 2 {
+	for {
 		if e.cut.Load() {
 			return StartWarm, fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
 		}
-		pc, perr := e.take(ctx)
-		if perr != nil {
-			if err = e.acquireError(ctx, perr); e.startsPlain(perr) {
-				continue // once more, without the parameters that were refused
-			}
-			return StartDial, err
+		s, err := e.take(ctx)
+		if err != nil {
+			return StartDial, e.acquireError(ctx, err)
 		}
-		s := sessionOf(pc.Conn())
-		s.rested()
+		fresh := s.lent == 0
 		start = StartWarm
-		if s.lent == 0 {
-			start = StartDial
+		if fresh {
+			start = s.how
 		}
 		s.lent++
 		if err = s.ready(ctx); err == nil {
-			c.hold(pc, s)
+			c.hold(s)
 			return start, nil
 		}
-		s.putAside(pc, err)
-		if ctx.Err() != nil {
-			break
+		s.putAside(err)
+		if fresh || ctx.Err() != nil {
+			return start, e.acquireError(ctx, err)
 		}
 	}
-	return start, e.acquireError(ctx, err)
-}
-
-// take gets a connection from the pool. Behind the gate that means an idle
-// one or a new one; but a place may still be held by a connection whose end
-// takes its time, so where none is idle the wait is bounded. (Where one is,
-// the bound would cost more than the connection.)
-func (e *entry) take(ctx context.Context) (*pgxpool.Conn, error) {
-	if e.idle.Load() > 0 {
-		return e.pool.Acquire(ctx)
-	}
-	cfg := &e.keeper.cfg
-	ctx, cancel := context.WithTimeoutCause(ctx, cfg.QueueTimeout+2*cfg.ConnectTimeout, ErrTenantTimeout)
-	defer cancel()
-	pc, err := e.pool.Acquire(ctx)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return pc, err
 }
 
 // putAside deals with a session that was not ready to be lent.
-func (s *session) putAside(pc *pgxpool.Conn, err error) {
+func (s *session) putAside(err error) {
 	if errors.Is(err, errStillResetting) {
-		s.rests()
-		pc.Release()
+		s.goBack()
 		return
 	}
 	s.refuse(err)
-	if !s.unanswered {
-		pc.Release()
-		return
+	if s.unanswered { // the server's side goes on until it is told to end
+		s.entry.keeper.workers.Go(s.reap)
 	}
-	s.entry.keeper.workers.Go(func() { // the place stays taken until the server's side is over
-		s.reap()
-		pc.Release()
-	})
+	s.goBack()
 }
 
 // Exec runs sql; see pgxpool.Pool.Exec.

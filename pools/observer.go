@@ -15,14 +15,16 @@ type Observer interface {
 	// PoolChanged is called when a pool is published (reason "") and when it
 	// is retired.
 	PoolChanged(id registry.ID, cluster string, reason Reason)
-	// ConnChanged is called when a connection was opened ("opened", "dial"),
-	// when it was closed ("closed" and why: idle, lifetime, lost, drift,
-	// discarded, cut, or the reason its pool was retired for), and when a
-	// session came back changed ("drift" and its kind: search_path, role,
-	// setting, transaction, statements, reset).
+	// ConnChanged is called when a connection was opened ("opened" and how:
+	// dial, handoff, spare), when it was closed or given away ("closed" and
+	// why: idle, lifetime, lost, drift, discarded, cut, handoff, stolen,
+	// shrunk, or the reason its pool was retired for), and when a session came
+	// back changed ("drift" and its kind: search_path, role, setting,
+	// transaction, statements, reset). A spare connection's id is the zero ID.
 	ConnChanged(id registry.ID, cluster, event, detail string)
 	// Acquired is called after each try to get a connection: start is warm
-	// for a connection that was there, dial for a new one.
+	// for one of the tenant's own that was there, handoff for one that was
+	// another tenant's, spare for one that was nobody's, dial for a new one.
 	Acquired(id registry.ID, cluster, start string, took time.Duration, err error)
 }
 
@@ -33,8 +35,10 @@ const (
 	OutcomeOpened  = "opened"
 	OutcomeRefused = "refused"
 
-	StartWarm = "warm"
-	StartDial = "dial"
+	StartWarm    = "warm"
+	StartHandoff = "handoff"
+	StartSpare   = "spare"
+	StartDial    = "dial"
 
 	EventOpened = "opened"
 	EventClosed = "closed"

@@ -27,6 +27,7 @@ type setting struct{ name, value, sql string }
 // makes it so. It is computed once per pool and never changed.
 type plan struct {
 	user, database string
+	name           string   // application_name: an opaque id of the tenant
 	path           []string // what current_schemas(false) must give; nil: not looked at
 	pathJSON       string
 	rowSetting     string // the setting that names the tenant to row policies, or ""
@@ -38,13 +39,15 @@ type plan struct {
 
 	settings []setting
 	pin      string // sent once, after connect, and answered with the login's powers
+	takeOver string // sent instead to another tenant's connection, after DISCARD ALL
 	reset    string // sent at every release that is not free
-	check    string // sent after either
+	check    string // sent after any of them
 }
 
 // newPlan computes the plan of a tenant whose pool connects by target.
-func newPlan(cfg Config, t *registry.Tenant, target *pgxpool.Config) (*plan, error) {
+func newPlan(cfg Config, t *registry.Tenant, target *pgxpool.Config, name string) (*plan, error) {
 	p := &plan{
+		name: name,
 		user: target.ConnConfig.User, database: target.ConnConfig.Database,
 		ownLogin: !t.SharedLogin, wall: wallByRecord(t),
 		ownDatabase: t.Isolation == registry.IsolationDatabase,
@@ -65,6 +68,7 @@ func newPlan(cfg Config, t *registry.Tenant, target *pgxpool.Config) (*plan, err
 	if err := p.pinPath(cfg, t); err != nil {
 		return nil, err
 	}
+	p.settings = append(p.settings, setting{name: "application_name", value: name, sql: "'" + name + "'"}) // it holds no quote
 	p.pinSettings(cfg, t)
 	p.compile()
 	return p, nil
@@ -140,9 +144,12 @@ const (
 		`EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) r.oid), ` +
 		`EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datdba OPERATOR(pg_catalog.=) r.oid ` +
 		`AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), ` +
-		`(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8::pg_catalog.text ` +
-		`FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) session_user`
-	clean = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
+		`(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8::pg_catalog.text, ` +
+		`(pg_catalog.current_setting('max_connections')::pg_catalog.int4 OPERATOR(pg_catalog.-) ` +
+		`pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4 OPERATOR(pg_catalog.-) ` +
+		`COALESCE(pg_catalog.current_setting('reserved_connections', true), '0')::pg_catalog.int4)::pg_catalog.text`
+	fromRoles = ` FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) session_user`
+	clean     = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
 		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
 	prepared = `(SELECT pg_catalog.count(*) FILTER (WHERE from_sql) OPERATOR(pg_catalog.<>) 0 OR ` +
 		`pg_catalog.count(*) FILTER (WHERE NOT from_sql AND name OPERATOR(pg_catalog.=) '` + canary + `') OPERATOR(pg_catalog.<>) 1 ` +
@@ -161,7 +168,8 @@ func (p *plan) compile() {
 	if p.rowSetting != "" {
 		row = "pg_catalog.current_setting('" + p.rowSetting + "', true)"
 	}
-	p.pin = powers + set.String()
+	p.pin = powers + fromRoles + set.String()
+	p.takeOver = strings.TrimPrefix(set.String(), "; ")
 	p.reset = clean + set.String()
 	p.check = "SELECT " + identity + ", " + row + ", " + prepared
 }
@@ -178,13 +186,15 @@ const (
 )
 
 // Columns of the one row of the query powers: three questions about the
-// login, and when the server was started, in microseconds, by which two names
-// of one server are told from two servers.
+// login; when the server was started, in microseconds, by which two names of
+// one server are told from two servers; and how many connections it has for
+// those who are not privileged.
 const (
 	colAttributes = iota
 	colMember
 	colOwner
 	colStarted
+	colOffered
 	powerColumns
 )
 

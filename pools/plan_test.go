@@ -55,7 +55,7 @@ func FuzzNoSchemaNameEscapesItsQuotes(f *testing.F) {
 			return
 		}
 		names, rest, ok := pathOf(sql)
-		if !ok || len(names) != 1 || names[0] != name || !strings.HasPrefix(rest, "; SET statement_timeout TO 30000; SET ") {
+		if !ok || len(names) != 1 || names[0] != name || !strings.HasPrefix(rest, "; SET application_name TO 'poolkeeper:0'; SET statement_timeout TO 30000; SET ") {
 			t.Errorf("schema %q is pinned by %s", name, sql)
 		}
 	})

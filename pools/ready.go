@@ -95,8 +95,9 @@ var errStillResetting = errors.New("pools: the session is still being reset")
 type answer struct {
 	row    [checkColumns]string
 	powers [powerColumns]string
-	err    error // what the server refused: it makes the rest void
-	left   int   // answers that have not ended yet
+	claim  [claimColumns]string // what is asked besides when a spare becomes a tenant's
+	err    error                // what the server refused: it makes the rest void
+	left   int                  // answers that have not ended yet
 }
 
 // readReset reads the answer to the reset and compares it with the plan. The
@@ -180,7 +181,14 @@ func (a *answer) take(values [][]byte) {
 		row = a.row[:]
 	case powerColumns:
 		row = a.powers[:]
+	case powerColumns + claimColumns:
+		copyRow(a.claim[:], values[powerColumns:])
+		row, values = a.powers[:], values[:powerColumns]
 	}
+	copyRow(row, values)
+}
+
+func copyRow(row []string, values [][]byte) {
 	for i := range row {
 		row[i] = string(values[i])
 	}

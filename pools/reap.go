@@ -13,8 +13,9 @@ import (
 // its session it cannot catch. Without this, one tenant could leave backends
 // behind until the server has none for the others.
 //
-// It takes a connection of the same login, beside the tenant's maximum, for
-// a moment; the caller keeps the old one's place meanwhile.
+// It takes a connection of the same login, beside the tenant's maximum and
+// within the budget, for a moment. The old one's permit is held until the
+// server's side is gone, which this brings about.
 func (s *session) reap() {
 	e := s.entry
 	if e.cut.Load() {
@@ -23,19 +24,30 @@ func (s *session) reap() {
 	// It belongs to the session, not to whoever gave it up.
 	ctx, cancel := context.WithTimeout(context.Background(), e.keeper.cfg.ConnectTimeout)
 	defer cancel()
-	cfg := e.pool.Config().ConnConfig
-	err := e.beforeConnect(ctx, cfg)
-	var pg *pgconn.PgConn
-	if err == nil {
-		pg, err = pgconn.ConnectConfig(ctx, &cfg.Config)
-	}
-	if err == nil {
-		_, err = pg.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend("+strconv.FormatUint(uint64(s.pg.PID()), 10)+")").ReadAll()
-		_ = pg.Close(ctx) // it has done what it was for
-	}
+	err := e.terminate(ctx, s.pg.PID())
 	_ = s.sock.Close() // what still reads from it need not wait any longer
 	if err != nil {
 		e.keeper.log.Debug("a session's end could not be ordered",
 			"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
 	}
+}
+
+// terminate ends the backend with the given process id.
+func (e *entry) terminate(ctx context.Context, pid uint32) error {
+	permit, err := e.cluster.reserve(ctx)
+	if err != nil {
+		return err
+	}
+	defer permit.drop()
+	cfg := e.pool.Config().ConnConfig
+	e.startPlain(cfg)
+	o := &opening{entry: e, permit: permit}
+	cfg.DialFunc = o.dial
+	pg, err := pgconn.ConnectConfig(ctx, &cfg.Config)
+	if err != nil {
+		return err
+	}
+	_, err = pg.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend("+strconv.FormatUint(uint64(pid), 10)+")").ReadAll()
+	_ = pg.Close(ctx) // it has done what it was for
+	return err
 }

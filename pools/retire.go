@@ -14,6 +14,9 @@ func (k *Keeper) invalidate(id registry.ID, reason Reason) bool {
 	if f := k.flights[id]; f != nil {
 		f.stale = true
 	}
+	if reason != ReasonEvicted { // the record is another one
+		delete(k.overrides, id)
+	}
 	e := k.index.find(id)
 	if e == nil {
 		return false
@@ -62,6 +65,10 @@ func (k *Keeper) startCloseLocked(e *entry) {
 // closeEntry closes the pool, which waits for connections that are still
 // held although the leases were given back, until the drain deadline.
 func (k *Keeper) closeEntry(e *entry) {
+	e.account.Close()
+	for _, s := range e.shelf.close(e.tenant.ID) {
+		s.end("")
+	}
 	e.pool.Close()
 	k.mu.Lock()
 	defer k.mu.Unlock()

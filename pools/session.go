@@ -12,6 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/poolkeeper/poolkeeper/pools/budget"
 )
 
 // sessionKey finds the session in a driver connection's custom data.
@@ -24,9 +27,16 @@ const reportsSearchPath = 18
 // session is what the keeper knows of one connection beyond the driver. Only
 // whoever holds the connection touches it, but for the atomics.
 type session struct {
-	entry *entry
-	pg    *pgconn.PgConn
-	sock  *socket
+	entry  *entry
+	pg     *pgconn.PgConn
+	sock   *socket
+	conn   *pgx.Conn     // the driver's
+	pooled *pgxpool.Conn // how its pool knows it
+	slot   *budget.Slot  // its part of the budget
+	how    string        // how it came to the tenant: StartDial, StartHandoff, StartSpare
+	// lifetime is the age at which the server's side is closed.
+	lifetime time.Duration
+	gate     *gate // of a spare that can become a tenant's login
 
 	wall     error  // why SQL on it could reach other tenants, or nil
 	provedAt int64  // when that was found, in nanoseconds since the keeper's epoch
@@ -35,7 +45,6 @@ type session struct {
 
 	pending    bool // a reset was sent, its answer not read to the end
 	unanswered bool // ... and it never came
-	resting    bool // counted in entry.idle
 	answer     answer
 	resetAt    int64         // when it was sent, in nanoseconds since the keeper's epoch
 	sentAt     uint64        // writes on the socket when it was last lent
@@ -44,7 +53,6 @@ type session struct {
 	discard    bool          // the holder asked for the connection's end
 	rest       time.Duration // how long it rested, when that was long
 	losses     uint64        // entry.losses when it was last seen alive
-	releasedAt int64         // the entry's last use then, in nanoseconds since the keeper's epoch
 	cancelled  atomic.Bool   // a cancel request was sent since it was lent
 	unsure     atomic.Bool   // ... and whether it arrived is not known
 	holder     atomic.Pointer[Conn]
@@ -65,33 +73,55 @@ func (e *entry) pinSession(ctx context.Context, c *pgx.Conn) error {
 		return fmt.Errorf("%w: the connection has no session", ErrPin)
 	}
 	err := s.pinNow(limited)
+	if err == nil && e.spare() && e.own() {
+		err = s.equip(limited)
+	}
 	if ctx.Err() != nil { // the pool closed, which says nothing about the database
 		return context.Cause(ctx)
 	}
+	if s.how != StartDial {
+		forgetNotifications(ctx, c)
+	}
 	if err != nil {
-		e.keeper.backoff.failed(e.pinTarget())
-		e.keeper.log.Error("new connection refused: it does not show what was pinned",
-			"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
+		e.pinFailed(s, err)
 		return err
 	}
-	e.keeper.backoff.succeeded(e.target)
-	e.keeper.backoff.succeeded(e.pinTarget())
+	e.keeper.breaker.succeeded(e.target)
+	e.keeper.breaker.succeeded(e.pinTarget())
 	s.sock.counted.Store(true)
-	e.keeper.observed(func(o Observer) { o.ConnChanged(e.tenant.ID, e.tenant.Cluster, EventOpened, StartDial) })
+	e.keeper.observed(func(o Observer) { o.ConnChanged(e.tenant.ID, e.tenant.Cluster, EventOpened, s.how) })
 	return nil
+}
+
+// forgetNotifications drops what came for the earlier tenant: its LISTEN was
+// undone only after the driver's connection had become ours, and the driver
+// keeps what it reads.
+func forgetNotifications(ctx context.Context, c *pgx.Conn) {
+	ended, cancel := context.WithCancel(ctx)
+	cancel() // what is kept is returned all the same, and nothing waited for
+	for {
+		if _, err := c.WaitForNotification(ended); err != nil {
+			return
+		}
+	}
+}
+
+// pinFailed notes a pin that was refused. One on another tenant's connection
+// says nothing: what is in doubt is dialled.
+func (e *entry) pinFailed(s *session, err error) {
+	if s.how != StartDial {
+		return
+	}
+	e.keeper.breaker.failed(e.pinTarget())
+	e.keeper.log.Error("new connection refused: it does not show what was pinned",
+		"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
 }
 
 // pinNow sends the canary, the pin and the check together and reads their
 // answers.
 func (s *session) pinNow(ctx context.Context) error {
-	p := s.entry.plan
-	s.answer = answer{left: 3}
-	fe := s.pg.Frontend()
-	fe.SendParse(&pgproto3.Parse{Name: canary, Query: "SELECT 1"})
-	fe.SendSync(&pgproto3.Sync{})
-	fe.SendQuery(&pgproto3.Query{String: p.pin})
-	fe.SendQuery(&pgproto3.Query{String: p.check})
-	if err := fe.Flush(); err != nil {
+	s.sendPin()
+	if err := s.pg.Frontend().Flush(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPin, err)
 	}
 	ended := s.readBefore(ctx, time.Now().Add(s.entry.keeper.cfg.ConnectTimeout))
@@ -100,15 +130,45 @@ func (s *session) pinNow(ctx context.Context) error {
 	if err = errors.Join(err, s.answer.err); err != nil {
 		return fmt.Errorf("%w: %w", ErrPin, err)
 	}
+	p := s.entry.plan
 	if kind := p.drift(s.answer.row); kind != "" {
 		return fmt.Errorf("%w: %s is %q", ErrPin, kind, s.answer.row)
 	}
-	s.recogniseWall()
+	if err := s.recognise(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPin, err)
+	}
 	s.reported = s.pg.ParameterStatus("search_path")
 	// With a tail, names fall through when the tenant's schema goes: the
 	// setting alone is no proof then.
 	s.free = p.trusted && len(p.path) < 2 && s.reported != "" && serverMajor(s.pg) >= reportsSearchPath
 	return s.pg.Conn().SetReadDeadline(time.Time{})
+}
+
+// sendPin writes what makes a connection the tenant's: a new one, another
+// tenant's, or a spare.
+func (s *session) sendPin() {
+	p, fe := s.entry.plan, s.pg.Frontend()
+	claimed := s.how == StartSpare && p.ownLogin
+	if s.how != StartDial && !claimed {
+		// All that the earlier tenant left in the session. The commands that
+		// this stands for are in PostgreSQL's documentation of DISCARD ALL.
+		fe.SendQuery(&pgproto3.Query{String: "DISCARD ALL"})
+		s.answer.left++
+	}
+	if claimed {
+		s.sendClaim()
+	} else {
+		fe.SendParse(&pgproto3.Parse{Name: canary, Query: "SELECT 1"})
+		fe.SendSync(&pgproto3.Sync{})
+		if s.how == StartDial {
+			fe.SendQuery(&pgproto3.Query{String: p.pin})
+		} else {
+			fe.SendQuery(&pgproto3.Query{String: p.takeOver})
+		}
+		s.answer.left += 2
+	}
+	fe.SendQuery(&pgproto3.Query{String: p.check})
+	s.answer.left++
 }
 
 func serverMajor(pg *pgconn.PgConn) int {
@@ -139,7 +199,6 @@ func (s *session) settle() (settled bool) {
 		s.close("drift")
 		return false
 	}
-	s.releasedAt = s.entry.used.Load()
 	if s.sock.writes.Load() == s.sentAt || s.free && !s.cancelled.Load() {
 		return true
 	}
@@ -176,7 +235,7 @@ func (s *session) sendReset() error {
 	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.check})
 	if s.entry.plan.wall == nil && s.resetAt-s.provedAt > int64(wallFor) {
 		s.answer.left++
-		s.pg.Frontend().SendQuery(&pgproto3.Query{String: powers})
+		s.pg.Frontend().SendQuery(&pgproto3.Query{String: powers + fromRoles})
 	}
 	if err := s.pg.Frontend().Flush(); err != nil {
 		return err
@@ -184,50 +243,12 @@ func (s *session) sendReset() error {
 	return conn.SetWriteDeadline(time.Time{})
 }
 
-// close ends the connection; because is what the Observer is told.
+// close ends the connection; because is what the Observer is told. An answer
+// that is under way is read by the socket, off the caller's path.
 func (s *session) close(because string) {
 	s.sock.because(because)
 	// The holder's context may have ended: this belongs to the connection.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	s.absorb(ctx)
 	_ = s.pg.Close(ctx) // a socket that is gone already is what was wanted
-}
-
-// absorb reads an answer that nobody needs any more: closing a socket with
-// unread bytes resets it, and the server logs that.
-func (s *session) absorb(ctx context.Context) {
-	if s.pending && !s.pg.IsClosed() {
-		_ = s.readReset(ctx) // only the reading matters
-	}
-}
-
-// rests and rested count the session in and out of the entry's idle ones.
-func (s *session) rests() {
-	s.resting = true
-	s.entry.idle.Add(1)
-}
-
-func (s *session) rested() {
-	if s.resting {
-		s.resting = false
-		s.entry.idle.Add(-1)
-	}
-}
-
-// absorbBeforeClose is pgxpool's BeforeClose. A connection in good order that
-// pgxpool closes by itself, while its pool is in use, has reached its age.
-func absorbBeforeClose(c *pgx.Conn) {
-	s := sessionOf(c)
-	if s == nil {
-		return
-	}
-	s.rested()
-	if !s.pg.IsClosed() && s.entry.pins.Load()&retiredBit == 0 {
-		s.sock.because("lifetime")
-	}
-	// pgxpool's destructor has no context of its own to hand over.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	s.absorb(ctx)
 }

@@ -67,6 +67,7 @@ func TestACancelThatGetsNoAnswerEndsTheConnection(t *testing.T) {
 		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait()
 		if n := w.server.Count("SELECT pg_catalog.pg_terminate_backend(1)"); n != 1 || w.server.Startups() != 3 {
 			t.Errorf("the server was asked %d times to end the session, %d connections in all", n, w.server.Startups())
 		}

@@ -2,21 +2,34 @@ package pools
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/pools/handoff"
 )
 
 // socket is one connection to a server as the keeper sees it: registered
-// with its entry while it is open, and able to say whether its peer lives.
+// with its entry while it is open, holding a permit until the server's side
+// is gone, and able to say whether its peer lives. On a handoff it moves to
+// another entry.
 type socket struct {
 	net.Conn
-	entry   *entry
+	keeper  *Keeper
+	permit  *permit
+	born    int64 // in nanoseconds since the keeper's epoch
+	entry   atomic.Pointer[entry]
 	session atomic.Pointer[session]
 	counted atomic.Bool   // it became a connection of the pool, and was observed as such
 	writes  atomic.Uint64 // grows with every write: an unused session needs no reset
 	why     atomic.Pointer[string]
 	once    sync.Once
+	gone    chan struct{} // closed when the server's side is gone too
+
+	reading sync.Mutex // held while somebody reads
+	closing atomic.Bool
 }
 
 // Write counts, then writes.
@@ -25,20 +38,88 @@ func (s *socket) Write(b []byte) (int, error) {
 	return s.Conn.Write(b)
 }
 
-// Close closes the socket and takes it off its entry's list.
+// Read reads, until the socket is closed.
+func (s *socket) Read(b []byte) (int, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.closing.Load() {
+		return 0, net.ErrClosed
+	}
+	n, err := s.Conn.Read(b)
+	if err != nil && s.closing.Load() {
+		err = net.ErrClosed
+	}
+	return n, err
+}
+
+// Close takes the socket off its entry's list and ends this side of it; the
+// rest happens off the caller's path. The permit is dropped when the server
+// has closed its side, which it does when its process has ended: until then
+// it counts against the server's connections.
 func (s *socket) Close() error {
-	err := s.Conn.Close()
 	s.once.Do(func() {
-		s.entry.disown(s)
-		if s.counted.Load() {
-			s.entry.connClosed(s.reasonClosed())
-		}
+		s.closing.Store(true)
+		s.move(nil)
+		_ = s.SetDeadline(time.Unix(1, 0)) // whoever reads or writes stops
+		s.keeper.workers.Go(s.linger)
 	})
-	return err
+	return nil
+}
+
+// move puts the socket into another entry's keeping, nil for none. It reports
+// false, and leaves the socket where it is, when either cuts its connections.
+func (s *socket) move(to *entry) bool {
+	from := s.entry.Load()
+	switch {
+	case from == nil: // an errand's
+		return true
+	case to == nil:
+		from.disown(s)
+	case !from.part(s):
+		return false
+	}
+	if s.counted.Swap(false) {
+		from.connClosed(s.reasonClosed())
+	}
+	if to == nil {
+		return true
+	}
+	s.why.Store(nil)
+	s.session.Store(nil)
+	s.entry.Store(to)
+	return to.adopt(s)
+}
+
+// linger reads to the end of what the server has to say.
+func (s *socket) linger() {
+	defer close(s.gone)
+	defer s.permit.drop()
+	defer s.Conn.Close() //nolint:errcheck // both sides are done with it
+	s.reading.Lock()     // the last reader has left
+	defer s.reading.Unlock()
+	half, ok := s.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = s.SetReadDeadline(time.Now().Add(s.keeper.lingerFor())) // a dead socket fails the read
+	_, _ = io.Copy(io.Discard, s.Conn)                          // its end is what was wanted
+}
+
+// lingerFor bounds how long a server may take to end a session that was
+// closed: longer than reap needs, and not long at all when the keeper closes.
+func (k *Keeper) lingerFor() time.Duration {
+	if k.lifetime.Err() != nil {
+		return time.Second
+	}
+	return 2*k.cfg.ConnectTimeout + k.cfg.CancelTimeout
 }
 
 // because notes why the socket is about to be closed; the first word counts.
-func (s *socket) because(why string) { s.why.CompareAndSwap(nil, &why) }
+func (s *socket) because(why string) {
+	if why != "" {
+		s.why.CompareAndSwap(nil, &why)
+	}
+}
 
 func (s *socket) closedByUs() bool { return s.why.Load() != nil }
 
@@ -81,8 +162,9 @@ func (e *entry) connClosed(why string) {
 // peeked at counts as one that has something to say.
 func (s *socket) peek() (quiet bool, err error) { return peekConn(s.Conn) }
 
-// socketOf finds the keeper's socket below TLS.
+// socketOf finds the keeper's socket below TLS and a replayed start-up.
 func socketOf(c net.Conn) *socket {
+	c = handoff.Below(c)
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}

@@ -22,6 +22,11 @@ type Stat struct {
 	Acquired int `json:"acquired"`
 	Opening  int `json:"opening"`
 	Max      int `json:"max"`
+	// ApplicationName is what the tenant's sessions are called on the server.
+	ApplicationName string `json:"application_name"`
+	// Weight and Guaranteed are its share of the cluster's budget.
+	Weight     int `json:"weight"`
+	Guaranteed int `json:"guaranteed"`
 	// Waiting callers want a connection that is not there yet.
 	Waiting  int       `json:"waiting"`
 	Opened   time.Time `json:"opened"`
@@ -55,13 +60,16 @@ func (k *Keeper) Stats() []Stat {
 }
 
 func (e *entry) stat(state string) Stat {
-	s := e.pool.Stat()
+	held, opening, _ := e.account.Numbers()
+	idle := e.shelf.resting()
+	terms := e.terms(e.keeper.limitsOf(e.record.Load()))
 	stat := Stat{
-		Tenant: e.tenant.ID, Cluster: e.tenant.Cluster, Version: e.tenant.Version,
+		Tenant: e.tenant.ID, Cluster: e.tenant.Cluster, Version: e.record.Load().Version,
 		State: state, Leases: int(e.pins.Load() &^ retiredBit),
-		Idle: int(s.IdleConns()), Acquired: int(s.AcquiredConns()), Opening: int(s.ConstructingConns()),
-		Max: int(s.MaxConns()), Waiting: e.gate.waiting(),
-		Opened: e.opened, LastUsed: e.keeper.epoch.Add(time.Duration(e.used.Load())),
+		Idle: idle, Acquired: max(0, held-idle-opening), Opening: opening,
+		Max: terms.Max, Weight: terms.Weight, Guaranteed: terms.Guaranteed, Waiting: e.shelf.waiting(),
+		ApplicationName: e.plan.name,
+		Opened:          e.opened, LastUsed: e.keeper.epoch.Add(time.Duration(e.used.Load())),
 	}
 	if state == StateDraining {
 		stat.Reason = e.reason

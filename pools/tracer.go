@@ -14,20 +14,22 @@ import (
 // session's prepared statements were thrown away behind the driver's back.
 type tracer struct{ entry *entry }
 
-// carried is the context key that says whether a try to connect carried the
-// plan's start-up parameters.
-type carried struct{}
-
 // TraceConnectStart implements pgx.ConnectTracer.
-func (t *tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
-	_, pinned := data.ConnConfig.RuntimeParams["search_path"]
-	return context.WithValue(ctx, carried{}, pinned)
+func (t *tracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	return ctx
 }
 
 // TraceConnectEnd implements pgx.ConnectTracer.
 func (t *tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
-	if data.Err != nil && ctx.Err() == nil { // else the pool closed, which says nothing about the database
-		t.entry.connectFailed(data.Err, ctx.Value(carried{}) == true)
+	o, _ := ctx.Value(openingKey{}).(*opening)
+	if o == nil {
+		return
+	}
+	o.connected.Store(data.Err == nil)
+	// A pool that closed says nothing about the database, nor does a
+	// connection that could not be taken over.
+	if data.Err != nil && ctx.Err() == nil && o.gift == nil {
+		t.entry.connectFailed(data.Err, o.carried)
 	}
 }
 

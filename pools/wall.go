@@ -17,6 +17,7 @@ func (s *session) recogniseWall() {
 		s.wall = e.plan.wallByPowers(s.answer.powers)
 	}
 	e.keeper.recogniseServer(e.tenant.Cluster, s.answer.powers[colStarted])
+	e.cluster.learn(s.answer.powers[colOffered])
 }
 
 // recogniseServer notes that a cluster is the server that was started then.

@@ -22,6 +22,35 @@ type Cluster struct {
 	// Admin reaches the server with the login that provisions tenants; only
 	// onboarding uses it.
 	Admin Secret
+
+	// Budget is the most sockets to the server at once, over all tenants and
+	// databases; 0 derives it from the server's max_connections.
+	Budget int
+	// Margin is how many of the server's slots a derived budget leaves to
+	// others. Default 3.
+	Margin int
+	// Replicas is how many Poolkeepers share a derived budget. Default 1.
+	Replicas int
+	// Addresses are other names of the same server: host:port, or the path of
+	// a socket.
+	Addresses []string
+	// Dials is the most dials in flight at once. Default 16.
+	Dials int
+	// Queue is the most callers, over all tenants, that may wait for the
+	// budget. Default 1000.
+	Queue int
+	// Spares is how many authenticated connections are kept ready for cold
+	// tenants. Default 0.
+	Spares int
+	// SpareDSN reaches the server with a login that may execute
+	// set_session_auth of the extension set_user: then spares serve tenants
+	// with a login of their own too. Default none.
+	SpareDSN Secret
+}
+
+// ClusterDefaults are the defaults of a cluster's settings.
+func ClusterDefaults() Cluster {
+	return Cluster{Margin: 3, Replicas: 1, Dials: 16, Queue: 1000}
 }
 
 // target is where a connection string leads.

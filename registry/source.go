@@ -10,7 +10,9 @@ const (
 	Added     ChangeKind = "added"
 	Changed   ChangeKind = "changed"
 	Suspended ChangeKind = "suspended" // it was active and is not any more
-	Removed   ChangeKind = "removed"
+	// LimitsChanged: nothing but MaxConns, Queue, GuaranteedConns or Weight.
+	LimitsChanged ChangeKind = "limits"
+	Removed       ChangeKind = "removed"
 )
 
 // Change tells that a record is not what it was.

@@ -34,6 +34,12 @@ type Limits struct {
 	MaxConns int
 	// Queue is the most callers that may wait for one of them.
 	Queue int
+	// GuaranteedConns is how many of its connections are never taken from the
+	// tenant for others.
+	GuaranteedConns int
+	// Weight is the tenant's share of the cluster's budget under contention,
+	// relative to the others'.
+	Weight int
 	// StatementTimeout is sent to the server as statement_timeout.
 	StatementTimeout time.Duration
 	// IdleInTransactionTimeout is sent to the server as

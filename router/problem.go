@@ -104,7 +104,9 @@ const (
 //
 // Two rows are narrower than "SQLSTATE class 08": PostgreSQL answers a wrong
 // number of parameters with 08P01 and severity ERROR, which is the client's
-// mistake; and 53300 is never called an outage, because it is exhaustion.
+// mistake; and 53300 is never called an outage, because it is exhaustion. For
+// the same reason the limits stand above the outages: one that was met while a
+// connection was being opened is still a limit.
 var table = [...]row{ //nolint:gochecknoglobals // data, never changed; built once because refusals must stay cheap
 	// Tenants that are not served. Where the tenant is part of the address, the
 	// answer is that there is no such address.
@@ -127,6 +129,16 @@ var table = [...]row{ //nolint:gochecknoglobals // data, never changed; built on
 		what: "tenant's own limit", match: is(pools.ErrTenantQueue, pools.ErrTenantTimeout),
 		status: http.StatusTooManyRequests, code: "tenant_limit", title: "The tenant's own limit is reached",
 		detail: "As many requests of this tenant as may are under way or waiting.", retry: soon,
+	},
+	{
+		what: "cluster's budget used up", match: is(pools.ErrBudget),
+		status: http.StatusServiceUnavailable, code: "capacity", title: "There is no room for the request now",
+		detail: "All connections that the service may have to the tenant's database server stayed in use.", retry: soon,
+	},
+	{
+		what: "cluster's queue full", match: is(pools.ErrClusterQueue),
+		status: http.StatusServiceUnavailable, code: "capacity", title: "There is no room for the request now",
+		detail: "As many requests as may are waiting for a connection to the tenant's database server.", retry: soon,
 	},
 	{
 		what: "live pools, drain or shutdown", match: is(pools.ErrPoolLimit, pools.ErrClosed, pools.ErrDrained),

@@ -72,6 +72,10 @@ func samples(t *testing.T) []sample {
 		{"not walled, bare", pools.ErrNotWalled},
 		{"tenant's queue full", pools.ErrTenantQueue},
 		{"tenant's connections busy", pools.ErrTenantTimeout},
+		{"cluster's budget used up", fmt.Errorf("cluster main: %w", pools.ErrBudget)},
+		{"cluster's budget used up while connecting", down(0, pools.ErrBudget)},
+		{"cluster's queue full", fmt.Errorf("cluster main: %w", pools.ErrClusterQueue)},
+		{"cluster's queue full while connecting", down(4200*time.Millisecond, pools.ErrClusterQueue)},
 		{"pool limit", pools.ErrPoolLimit},
 		{"keeper closed", pools.ErrClosed},
 		{"lease drained", pools.ErrDrained},
@@ -221,7 +225,7 @@ func TestExhaustionIsNeverCalledAnOutageAndTheReverse(t *testing.T) {
 		if outage && exhausted {
 			t.Errorf("%s: %q", s.what, p.Title)
 		}
-		for _, limit := range []error{pools.ErrPoolLimit, pools.ErrTenantQueue, pools.ErrTenantTimeout, pools.ErrClosed} {
+		for _, limit := range []error{pools.ErrPoolLimit, pools.ErrTenantQueue, pools.ErrTenantTimeout, pools.ErrClosed, pools.ErrBudget, pools.ErrClusterQueue} {
 			if errors.Is(s.err, limit) && !exhausted {
 				t.Errorf("%s is called %q", s.what, p.Title)
 			}

@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/server/sqlwire"
 )
@@ -116,58 +114,6 @@ func (s *Server) idOf(c *gin.Context) (registry.ID, bool) {
 		s.refuse(c, badRequest("the path holds no tenant id: "+err.Error()))
 	}
 	return id, err == nil
-}
-
-// poolList is the answer of GET /v1/pools and GET /v1/pools/{id}: a tenant may
-// have one that is ready, and more that drain.
-type poolList struct {
-	Pools []pools.Stat `json:"pools"`
-}
-
-// listPools answers GET /v1/pools: every pool with its numbers.
-func (s *Server) listPools(c *gin.Context) {
-	writeJSON(c, http.StatusOK, poolList{Pools: sorted(s.deps.Keeper.Stats())})
-}
-
-func sorted(stats []pools.Stat) []pools.Stat {
-	slices.SortFunc(stats, func(a, b pools.Stat) int {
-		return cmp.Or(cmp.Compare(a.Tenant.String(), b.Tenant.String()), cmp.Compare(b.State, a.State), a.Opened.Compare(b.Opened))
-	})
-	if stats == nil {
-		return []pools.Stat{} // [] and not null
-	}
-	return stats
-}
-
-// showPool answers GET /v1/pools/{id}.
-func (s *Server) showPool(c *gin.Context) {
-	id, ok := s.idOf(c)
-	if !ok {
-		return
-	}
-	stats := slices.DeleteFunc(s.deps.Keeper.Stats(), func(p pools.Stat) bool { return p.Tenant != id })
-	if len(stats) == 0 {
-		s.refuse(c, errNoPool)
-		return
-	}
-	writeJSON(c, http.StatusOK, poolList{Pools: sorted(stats)})
-}
-
-// evictPool answers POST /v1/pools/{id}/evict: the pool is retired. What runs
-// on it ends in peace, and the next request opens a new one.
-func (s *Server) evictPool(c *gin.Context) {
-	id, ok := s.idOf(c)
-	if !ok {
-		return
-	}
-	if !s.deps.Keeper.Evict(id) {
-		s.refuse(c, errNoPool)
-		return
-	}
-	s.log.InfoContext(c.Request.Context(), "pool evicted by an operator", "tenant", id.String())
-	writeJSON(c, http.StatusOK, struct {
-		Evicted registry.ID `json:"evicted"`
-	}{id})
 }
 
 // drained is the answer of POST /v1/drain. Leases are those still held.

@@ -25,6 +25,23 @@
 //
 // # Admin API
 //
+//	GET   /v1/tenants, /v1/tenants/{id}      records, without their secrets
+//	GET   /v1/clusters, /v1/clusters/{name}  budgets: numbers and settings
+//	PATCH /v1/clusters/{name}                budget, margin, replicas, dials, queue, spares
+//	GET   /v1/pools, /v1/pools/{id}          live pools; ?application_name= finds whose a session is
+//	PATCH /v1/pools/{id}                     max_conns, queue, weight, guaranteed_conns
+//	POST  /v1/pools/{id}/evict               the pool is opened anew at the next request
+//	POST  /v1/drain                          ends the service, in peace
+//
+// A PATCH takes a JSON object with any of the fields named and leaves the
+// others as they are. It acts at once and is written nowhere: a cluster's
+// settings hold until the configuration is reloaded with other ones, a
+// tenant's limits until its record changes, and both until a restart. null
+// gives a limit back to the record; 0 does too where it may stand, as in the
+// record it means the default. A smaller budget closes idle connections first
+// and waits for the rest; it cuts no statement. The log says what was changed,
+// from what to what.
+//
 // The admin listener has no credentials of its own yet. It therefore binds to
 // a loopback address unless a scrape token is set, and even then every route
 // but /metrics and the health checks answers to loopback peers alone. A web

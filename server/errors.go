@@ -39,6 +39,8 @@ var (
 	errNoTenant = errors.New("server: no such tenant")
 	// errNoPool is returned by the admin API for a tenant without a pool.
 	errNoPool = errors.New("server: tenant has no pool")
+	// errNoCluster is returned by the admin API for a name without a cluster.
+	errNoCluster = errors.New("server: no such cluster")
 	// errPanic is returned when a handler panicked.
 	errPanic = errors.New("server: handler panicked")
 )

@@ -18,3 +18,12 @@ func (s *Server) SetAcquire(fn func(ctx context.Context, v *router.Visit) (Sessi
 
 // Unbound is what Run returns when an address cannot be bound for err.
 func Unbound(field, address string, err error) error { return unbound(field, address, err) }
+
+// Changing reports whether a change by an operator is under way.
+func (s *Server) Changing() bool {
+	if !s.changing.TryLock() {
+		return true
+	}
+	s.changing.Unlock()
+	return false
+}

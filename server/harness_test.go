@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -85,6 +87,19 @@ type fakeKeeper struct {
 	calls   []string
 	onDrain func(ctx context.Context) error
 	onClose func(ctx context.Context) error
+
+	// What the admin API may change. setErr, when set, is why not.
+	clusters map[string]registry.Cluster
+	limits   map[registry.ID]registry.Limits
+	setErr   error
+	// onSettings, when set, is called with read or set before either is done.
+	onSettings func(what string)
+}
+
+func (k *fakeKeeper) settings(what string) {
+	if k.onSettings != nil {
+		k.onSettings(what)
+	}
 }
 
 func (k *fakeKeeper) note(call string) {
@@ -104,6 +119,70 @@ func (k *fakeKeeper) Stats() []pools.Stat { return slices.Clone(k.stats) }
 func (k *fakeKeeper) Evict(id registry.ID) bool {
 	k.note("evict " + id.String())
 	return slices.ContainsFunc(k.stats, func(s pools.Stat) bool { return s.Tenant == id })
+}
+
+// TenantOf knows every live pool by "pk-" and its tenant.
+func (k *fakeKeeper) TenantOf(applicationName string) (registry.ID, bool) {
+	for _, s := range k.stats {
+		if applicationName == "pk-"+s.Tenant.String() {
+			return s.Tenant, true
+		}
+	}
+	return registry.ID{}, false
+}
+
+func (k *fakeKeeper) Limits(id registry.ID) registry.Limits {
+	k.settings("read")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.limits[id]
+}
+
+func (k *fakeKeeper) SetLimits(id registry.ID, l registry.Limits) error {
+	k.settings("set")
+	k.note("set limits of " + id.String())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.setErr != nil {
+		return k.setErr
+	}
+	if k.limits == nil {
+		k.limits = map[registry.ID]registry.Limits{}
+	}
+	k.limits[id] = l
+	return nil
+}
+
+// Budgets derives 17 where the settings leave it open.
+func (k *fakeKeeper) Budgets() []pools.BudgetStat {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var all []pools.BudgetStat
+	for _, name := range slices.Sorted(maps.Keys(k.clusters)) {
+		budget := k.clusters[name].Budget
+		all = append(all, pools.BudgetStat{Cluster: name, Budget: cmp.Or(budget, 17), Derived: budget == 0, InUse: 9, Idle: 4, Waiting: 2, ReopenedSoon: 3})
+	}
+	return all
+}
+
+func (k *fakeKeeper) Cluster(name string) (registry.Cluster, bool) {
+	k.settings("read")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c, known := k.clusters[name]
+	return c, known
+}
+
+func (k *fakeKeeper) SetCluster(name string, c registry.Cluster) error {
+	k.settings("set")
+	k.note("set cluster " + name)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.setErr != nil {
+		return k.setErr
+	}
+	k.clusters[name] = c
+	return nil
 }
 
 func (k *fakeKeeper) Drain(ctx context.Context) error {
@@ -267,6 +346,12 @@ func (h *harness) post(t testing.TB, path, body string, headers ...string) reply
 func (h *harness) get(t testing.TB, path string, headers ...string) reply {
 	t.Helper()
 	return send(t, h.server.Handler(), http.MethodGet, path, nil, headers...)
+}
+
+// change sends a PATCH to the admin handler.
+func (h *harness) change(t testing.TB, path, body string, headers ...string) reply {
+	t.Helper()
+	return send(t, h.server.AdminHandler(), http.MethodPatch, path, strings.NewReader(body), headers...)
 }
 
 // admin asks the admin handler as a program on this machine does.

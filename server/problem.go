@@ -127,5 +127,6 @@ func ownRows() []ownRow {
 		{errScrapeToken, router.Problem{Status: http.StatusUnauthorized, Code: "scrape_token", Title: "The scrape token is missing or wrong"}},
 		{errNoTenant, router.Problem{Status: http.StatusNotFound, Code: "tenant_unknown", Title: "There is no such tenant"}},
 		{errNoPool, router.Problem{Status: http.StatusNotFound, Code: "pool_unknown", Title: "The tenant has no pool"}},
+		{errNoCluster, router.Problem{Status: http.StatusNotFound, Code: "cluster_unknown", Title: "There is no such cluster"}},
 	}
 }

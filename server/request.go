@@ -44,7 +44,7 @@ func (s *Server) read(c *gin.Context) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
-	body, err := s.readBody(c)
+	body, err := s.readBody(c, s.cfg.SQL.MaxBody)
 	if err != nil {
 		return job{}, err
 	}
@@ -59,20 +59,20 @@ func (s *Server) read(c *gin.Context) (job, error) {
 	return j, nil
 }
 
-// readBody reads the whole body. From its end on, net/http listens for the
+// readBody reads the whole body, of at most limit bytes. From its end on, net/http listens for the
 // client's departure, which ends the request's context, and read_timeout no
 // longer counts.
-func (s *Server) readBody(c *gin.Context) ([]byte, error) {
+func (s *Server) readBody(c *gin.Context, limit int64) ([]byte, error) {
 	r := c.Request
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, errEncoding
 	}
-	if r.ContentLength > s.cfg.SQL.MaxBody {
-		return nil, &http.MaxBytesError{Limit: s.cfg.SQL.MaxBody}
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	var body bytes.Buffer
 	body.Grow(int(min(max(r.ContentLength, 0), bodyStart)) + bytes.MinRead)
-	if _, err := body.ReadFrom(http.MaxBytesReader(c.Writer, r.Body, s.cfg.SQL.MaxBody)); err != nil {
+	if _, err := body.ReadFrom(http.MaxBytesReader(c.Writer, r.Body, limit)); err != nil {
 		return nil, bodyError(err)
 	}
 	return body.Bytes(), nil

@@ -26,10 +26,32 @@ type Router interface {
 // Keeper is the set of live pools, as far as the admin API and a stop need it.
 // *pools.Keeper is one.
 type Keeper interface {
-	Stats() []pools.Stat
-	Evict(id registry.ID) bool
+	Pools
+	Clusters
 	Drain(ctx context.Context) error
 	Close(ctx context.Context) error
+}
+
+// Pools are the live pools, and what an operator may do with them.
+type Pools interface {
+	Stats() []pools.Stat
+	Evict(id registry.ID) bool
+	// TenantOf maps the name that a live pool's sessions have on the server
+	// back to its tenant.
+	TenantOf(applicationName string) (registry.ID, bool)
+	// Limits are those that SetLimits put in force, and SetLimits puts all of
+	// them in force; a field that is zero leaves the record's.
+	Limits(id registry.ID) registry.Limits
+	SetLimits(id registry.ID, l registry.Limits) error
+}
+
+// Clusters are the PostgreSQL servers, and what an operator may change there.
+type Clusters interface {
+	Budgets() []pools.BudgetStat
+	// Cluster has the settings that are in force, with no field left to a
+	// default, and SetCluster puts them in force.
+	Cluster(name string) (registry.Cluster, bool)
+	SetCluster(name string, c registry.Cluster) error
 }
 
 // Registry lists records, active or not, for the admin API.
@@ -82,6 +104,10 @@ type Server struct {
 	data     http.Handler
 	admin    http.Handler
 	buffers  sync.Pool // of *bytes.Buffer: answers in the making
+
+	// changing is held by an operator's change from reading what is in force
+	// to putting the new in force, so that none of two at once is lost.
+	changing sync.Mutex
 
 	notReady atomic.Bool // set once, when a drain or a stop begins
 	started  atomic.Bool

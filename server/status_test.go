@@ -52,6 +52,9 @@ func statusCases() []statusCase {
 		{name: "malformed tenant", tenant: "no_such'\"tenant", status: 401, code: "tenant_refused", neon: 400, neonMapped: 400, mappedCode: "28P01"},
 		{name: "tenant queue", setup: acquireError(fmt.Errorf("x: %w", pools.ErrTenantQueue)), status: 429, code: "tenant_limit", neon: 429, neonMapped: 400, mappedCode: "53300", retry: "1"},
 		{name: "tenant timeout", setup: acquireError(pools.ErrTenantTimeout), status: 429, code: "tenant_limit", neon: 429, neonMapped: 400, mappedCode: "53300", retry: "1"},
+		{name: "cluster budget", setup: acquireError(fmt.Errorf("cluster main, wanted by globex: %w", pools.ErrBudget)), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
+		{name: "cluster budget while connecting", setup: acquireError(&pools.DatabaseError{Tenant: id, RetryAfter: 2500 * time.Millisecond, Err: pools.ErrBudget}), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
+		{name: "cluster queue", setup: acquireError(fmt.Errorf("x: %w", pools.ErrClusterQueue)), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
 		{name: "pool limit", setup: acquireError(pools.ErrPoolLimit), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
 		{name: "keeper closed", setup: acquireError(pools.ErrClosed), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
 		{name: "database down", setup: acquireError(down), status: 503, code: "database_unavailable", neon: 503, neonMapped: 400, mappedCode: "57P03", retry: "3"},
@@ -161,7 +164,7 @@ func (c statusCase) common(t *testing.T, r reply) {
 	if got := r.header.Get("Neon-Request-Id"); got != "request-1" {
 		t.Errorf("Neon-Request-Id is %q", got)
 	}
-	for _, secret := range []string{"hunter2", "s3cret-password", "10.0.0.1", "acme_login", "pools: "} {
+	for _, secret := range []string{"hunter2", "s3cret-password", "10.0.0.1", "acme_login", "pools: ", "globex"} {
 		if strings.Contains(r.body, secret) {
 			t.Errorf("the body shows %q: %s", secret, r.body)
 		}

@@ -30,6 +30,8 @@ type tenantView struct {
 type limitsView struct {
 	MaxConns                 int    `json:"max_conns,omitempty"`
 	Queue                    int    `json:"queue,omitempty"`
+	GuaranteedConns          int    `json:"guaranteed_conns,omitempty"`
+	Weight                   int    `json:"weight,omitempty"`
 	StatementTimeout         string `json:"statement_timeout,omitempty"`
 	IdleInTransactionTimeout string `json:"idle_in_transaction_timeout,omitempty"`
 	IdleAfter                string `json:"idle_after,omitempty"`
@@ -42,6 +44,7 @@ func viewOf(t *registry.Tenant) tenantView {
 		DDL: t.DDL, Labels: t.Labels, Version: t.Version,
 		Limits: limitsView{
 			MaxConns: t.Limits.MaxConns, Queue: t.Limits.Queue,
+			GuaranteedConns: t.Limits.GuaranteedConns, Weight: t.Limits.Weight,
 			StatementTimeout:         durationText(t.Limits.StatementTimeout),
 			IdleInTransactionTimeout: durationText(t.Limits.IdleInTransactionTimeout),
 			IdleAfter:                durationText(t.Limits.IdleAfter),

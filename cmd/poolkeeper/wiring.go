@@ -41,7 +41,7 @@ func wire(cfg *config.Config, source registry.Source, m *metrics.Metrics, log *s
 		return nil, err
 	}
 	tenants.Subscribe(keeper.Apply)
-	m.Watch(keeper.Stats, tenants.Count, slices.Sorted(maps.Keys(cfg.Clusters))...)
+	m.Watch(keeper, tenants.Count, slices.Sorted(maps.Keys(cfg.Clusters))...)
 
 	s := &system{log: log, metrics: m, registry: tenants, keeper: keeper, timeout: cfg.Server.DrainTimeout}
 	way, err := router.New(cfg.Router, tenants, keeper, m)

@@ -92,7 +92,7 @@ func (s *Server) arguments(port int) []string {
 func (s *Server) await(ctx context.Context, begin int64) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cfg, err := pgx.ParseConfig(dsn(s.port, "postgres", superuser, s.password))
+	cfg, err := pgx.ParseConfig(dsn(s.port, "postgres", superuser, s.password, sslOff))
 	if err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}

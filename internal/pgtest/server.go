@@ -29,8 +29,9 @@ type Options struct {
 	Data string
 	// Port on 127.0.0.1; 0 means a free one.
 	Port int
-	// Settings are given to postgres, such as max_connections.
-	Settings map[string]string
+	// Settings are given to postgres, such as max_connections. With "ssl" on
+	// and no "ssl_cert_file", the server gets a certificate for 127.0.0.1.
+	Settings Settings
 	// Log gets a copy of what the server writes to its log; nil means nobody.
 	Log io.Writer
 }
@@ -38,7 +39,7 @@ type Options struct {
 // Server is a running PostgreSQL. Its methods may be called from several
 // goroutines.
 type Server struct {
-	settings  map[string]string
+	settings  Settings
 	copyTo    io.Writer // gets a copy of the log; may be nil
 	bin       Binaries
 	acct      account
@@ -75,6 +76,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.Join(err, s.leave())
 	}
 	if err := s.prepare(ctx, o); err != nil {
+		return nil, errors.Join(err, s.leave())
+	}
+	if err := s.certify(); err != nil {
 		return nil, errors.Join(err, s.leave())
 	}
 	if err := s.launch(ctx, o.Port); err != nil {
@@ -201,19 +205,29 @@ func (s *Server) Port() int {
 
 // DSN returns the connection string of a user for a database.
 func (s *Server) DSN(database, user, password string) string {
-	return dsn(s.Port(), database, user, password)
+	return dsn(s.Port(), database, user, password, sslOff)
+}
+
+// TLSDSN is [Server.DSN] through TLS, with the server's certificate verified.
+// The server must have been started with the setting ssl.
+func (s *Server) TLSDSN(database, user, password string) string {
+	return dsn(s.Port(), database, user, password,
+		url.Values{"sslmode": {"verify-full"}, "sslrootcert": {s.certFile()}}.Encode())
 }
 
 // AdminDSN returns the superuser's connection string for a database; "" means
 // the database postgres, which every server has.
 func (s *Server) AdminDSN(database string) string {
-	return dsn(s.Port(), cmp.Or(database, "postgres"), superuser, s.password)
+	return dsn(s.Port(), cmp.Or(database, "postgres"), superuser, s.password, sslOff)
 }
 
-func dsn(port int, database, user, password string) string {
+// sslOff is the query of a connection string without TLS.
+const sslOff = "sslmode=disable"
+
+func dsn(port int, database, user, password, query string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, password),
-		Host: "127.0.0.1:" + strconv.Itoa(port), Path: "/" + database, RawQuery: "sslmode=disable",
+		Host: "127.0.0.1:" + strconv.Itoa(port), Path: "/" + database, RawQuery: query,
 	}
 	return u.String()
 }

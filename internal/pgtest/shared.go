@@ -30,11 +30,35 @@ var binary atomic.Pointer[Server]
 
 // testSettings make a server quick and careless: its data does not outlive the
 // test binary, nor a crash of the machine.
-func testSettings() map[string]string {
-	return map[string]string{
+func testSettings() Settings {
+	return Settings{
 		"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
 		"max_connections": "200", "max_wal_size": "256MB",
 	}
+}
+
+// Settings are what postgres is given, by name: {"max_connections": "60"}.
+type Settings map[string]string
+
+// StartWith starts a server for one test, with these settings besides those of
+// a test server, and stops it when the test ends. {"ssl": "on"} is enough for
+// TLS; see [Server.TLSDSN].
+func StartWith(t TB, settings Settings) *Server {
+	t.Helper()
+	all := testSettings()
+	maps.Copy(all, settings)
+	srv, err := Start(t.Context(), Options{Settings: all})
+	if err != nil {
+		t.Fatalf("pgtest: a server for %s: %v", t.Name(), err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := background(time.Minute)
+		defer cancel()
+		if err := srv.Stop(ctx); err != nil {
+			t.Fatalf("pgtest: stopping the server of %s: %v", t.Name(), err)
+		}
+	})
+	return srv
 }
 
 // Main starts a server, runs the tests of a binary, which find it with
@@ -105,6 +129,23 @@ func (s *Server) Database(t TB) string {
 		}
 	})
 	return name
+}
+
+// HasExtension reports whether the installation that the server runs from has
+// the files of an extension, so that CREATE EXTENSION would find it.
+func (s *Server) HasExtension(t TB, name string) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.AdminDSN(""))
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	var has bool
+	err = conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = $1)", name).Scan(&has)
+	if err != nil {
+		t.Fatalf("pgtest: looking for the extension %s: %v", name, err)
+	}
+	return has
 }
 
 // run runs one statement as the superuser.

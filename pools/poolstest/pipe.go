@@ -108,6 +108,12 @@ func (e *end) Close() error {
 	return nil
 }
 
+// CloseWrite ends what this end says; the other may go on.
+func (e *end) CloseWrite() error {
+	e.out.close()
+	return nil
+}
+
 func (e *end) LocalAddr() net.Addr                { return addr{} }
 func (e *end) RemoteAddr() net.Addr               { return addr{} }
 func (e *end) SetDeadline(t time.Time) error      { return e.SetReadDeadline(t) }

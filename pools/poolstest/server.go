@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 )
 
@@ -33,13 +34,14 @@ type Server struct {
 	onStart  func(*Session) error
 	lost     bool
 	powerful bool
+	offered  int
 }
 
 // New returns a server that presents itself as PostgreSQL of the given major
 // version; from 18 on it reports the search path.
 func New(version int) *Server {
 	return &Server{
-		version: version, queries: map[string]int{},
+		version: version, offered: 97, queries: map[string]int{},
 		scripts: map[string]func(*Session) error{}, sessions: map[*Session]struct{}{},
 	}
 }
@@ -175,6 +177,17 @@ func (s *Server) cancel(pid uint32) {
 	}
 }
 
+// terminate ends the session with pid.
+func (s *Server) terminate(pid uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session := range s.sessions {
+		if session.PID == pid {
+			_ = session.conn.Close() // it may be over
+		}
+	}
+}
+
 // Empower gives every login powers that a tenant's must not have.
 func (s *Server) Empower() {
 	s.mu.Lock()
@@ -190,6 +203,19 @@ func (s *Server) powers() string {
 		return "t"
 	}
 	return "f"
+}
+
+// Offer changes how many connections the server says it has, 97 at first.
+func (s *Server) Offer(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offered = n
+}
+
+func (s *Server) offers() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strconv.Itoa(s.offered)
 }
 
 func (s *Server) lying() bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -216,8 +217,11 @@ func (s *Session) discard(what string) {
 // selects answers the two questions that package pools asks.
 func (s *Session) selects(text string) {
 	switch {
+	case strings.HasPrefix(text, "pg_catalog.pg_terminate_backend("):
+		pid, _ := strconv.ParseUint(strings.Trim(strings.TrimPrefix(text, "pg_catalog.pg_terminate_backend"), "()"), 10, 32)
+		s.server.terminate(uint32(pid))
 	case strings.HasPrefix(text, "rolsuper"):
-		s.row(s.server.powers(), "f", "f", "1")
+		s.row(s.server.powers(), "f", "f", "1", s.server.offers())
 	case strings.HasPrefix(text, "pg_catalog.array_to_json"):
 		s.row(s.path(), s.User, s.User, s.Database, s.Settings["app.tenant_id"], s.dropped())
 	}

@@ -1,0 +1,77 @@
+package pools
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/poolkeeper/poolkeeper/pools/budget"
+)
+
+// errand is a holder who wants one slot for a short connection that is no
+// tenant's: it comes before all others, because it ends something, or brings
+// something about that they wait for.
+type errand struct {
+	account *budget.Account
+	got     chan *permit // holds one
+	over    atomic.Bool  // decided: granted, or given up
+}
+
+// Granted is budget.Holder's.
+func (h *errand) Granted(slot *budget.Slot) {
+	slot.Use()
+	p := newPermit(slot)
+	h.account.Opened(0, 0)
+	if h.over.CompareAndSwap(false, true) {
+		h.got <- p
+		return
+	}
+	p.drop()
+}
+
+// Evict is budget.Holder's; an errand's slot never rests.
+func (h *errand) Evict(*budget.Slot, budget.Why) {}
+
+// reserve returns a permit for an errand; the caller must drop it.
+func (c *cluster) reserve(ctx context.Context) (*permit, error) {
+	h := &errand{got: make(chan *permit, 1)}
+	h.account = c.budget.Open(budget.Terms{Max: 1, Queue: 1, Weight: 1, Urgent: true}, h)
+	defer h.account.Close()
+	if err := h.account.Ask(1, c.keeper.now()); err != nil {
+		return nil, refusalOf(err)
+	}
+	select {
+	case p := <-h.got:
+		return p, nil
+	case <-ctx.Done():
+		if !h.over.CompareAndSwap(false, true) {
+			return <-h.got, nil
+		}
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Dialer returns what opens connections to a cluster for work that is no
+// tenant's, within the cluster's budget: provisioning, a listener. Each
+// waits for a connection to be spared, and comes before all tenants.
+func (k *Keeper) Dialer(cluster string) pgconn.DialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, ok := k.clusters[cluster]
+		if !ok {
+			return nil, ErrRecord
+		}
+		p, err := c.reserve(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer p.drop()
+		conn, err := c.dial()(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		p.hold()
+		return &socket{Conn: conn, keeper: k, permit: p, gone: make(chan struct{})}, nil
+	}
+}
