@@ -40,7 +40,7 @@ lint: ## the linters of .golangci.yaml
 
 .PHONY: vet
 vet: ## go vet, files behind build tags included
-	go vet -tags clients,fetch,mutate ./...
+	go vet -tags clients,fetch,mutate,setuser ./...
 
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum say exactly what is used
@@ -60,7 +60,8 @@ integration: ## end to end against a private PostgreSQL, with the race detector
 
 .PHONY: stress
 stress: ## the long runs: random actions on a fake clock, many clients and tenants
-	POOLKEEPER_STRESS=500 go test -race -count=1 -timeout 60m -run RandomActions ./pools
+	POOLKEEPER_STRESS=500 go test -race -count=1 -timeout 60m -run 'RandomActions|Model' ./pools
+	go test -race -count=1 -timeout 60m -run Rules ./pools/budget -rapid.checks=5000
 	POOLKEEPER_REQUESTS=50000 go test -count=1 -timeout 30m -run 'UnderLoad$$' ./integration
 
 .PHONY: mutate
@@ -81,7 +82,15 @@ fuzz: ## every fuzz target for FUZZTIME each
 	done
 
 .PHONY: bench
-bench: ## benchmarks; BENCH=regexp PKG=./pools COUNT=10 for benchstat
+bench: ## all eight figures against their baselines, into bench/results (BENCHFLAGS=-set-user ...)
+	go run ./bench $(BENCHFLAGS)
+
+.PHONY: bench-quick
+bench-quick: ## figures 1, 2, 4 and 6 (uniform) in less than a minute, a line for each
+	@go run ./bench -quick $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## Go benchmarks; BENCH=regexp PKG=./pools COUNT=10 for benchstat
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 60m $(PKG)
 
 .PHONY: bench-compile

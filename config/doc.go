@@ -21,6 +21,7 @@
 // of keys and splits them at dots. registry reads plans and tenants itself.
 //
 // A running program follows the tenants of the file through registry's file
-// source; [Config.Check] holds a changed file to the same rules as a whole,
-// and says which other settings wait for a restart.
+// source. A [Follower] holds a changed file to the same rules as a whole, and
+// says which clusters are tuned otherwise (budget, margin, replicas, dials,
+// queue, spares), which is followed too, and which settings wait for a restart.
 package config

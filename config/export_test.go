@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // SettingInfo is a setting as tests look at it.
@@ -20,6 +22,21 @@ func AllSettings() []SettingInfo {
 	var all []SettingInfo
 	for _, st := range schemaOf(Defaults()).settings {
 		all = append(all, SettingInfo{st.path, st.env, st.field.Type(), st.field.Interface()})
+	}
+	return all
+}
+
+// ClusterSettings lists every setting of a cluster; Default is as it would
+// stand in the file.
+func ClusterSettings(name string) []SettingInfo {
+	c := registry.ClusterDefaults()
+	var all []SettingInfo
+	for _, st := range clusterSchema("clusters."+name, &c).settings {
+		text, _ := yaml.Marshal(render(st.field))
+		if strings.HasSuffix(st.path, ".budget") {
+			text = []byte(auto)
+		}
+		all = append(all, SettingInfo{Path: st.path, Type: st.field.Type(), Default: strings.TrimSpace(string(text))})
 	}
 	return all
 }

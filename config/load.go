@@ -12,8 +12,6 @@ import (
 
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // Load reads the file and lays the environment over it. env is a list of
@@ -153,45 +151,6 @@ func (l *loading) leaf(e entry, path string, into map[string]any) {
 	}
 	into[e.key] = value.Interface()
 	l.config.origins[path] = FromFile
-}
-
-// clusters reads the servers; viper never sees their names.
-func (l *loading) clusters(node *yaml.Node) {
-	if node.Tag == "!!null" {
-		return
-	}
-	for _, e := range l.entries(node, "clusters", nil) {
-		path := "clusters." + e.key
-		var cluster registry.Cluster
-		for _, field := range l.entries(e.value, path, []string{"dsn", "admin"}) {
-			secret := l.clusterSecret(field, path+"."+field.key)
-			if field.key == "dsn" {
-				cluster.DSN = secret
-			} else {
-				cluster.Admin = secret
-			}
-		}
-		if cluster.DSN.IsZero() && !l.said(path+".dsn") {
-			l.problem(e.line, path+".dsn", "is missing; write a connection string, env:NAME or file:PATH")
-		}
-		l.lines[path] = e.line
-		l.config.Clusters[e.key] = cluster
-	}
-}
-
-func (l *loading) clusterSecret(e entry, path string) registry.Secret {
-	var raw any
-	if err := e.value.Decode(&raw); err != nil {
-		l.problem(e.line, path, "cannot be read")
-		return registry.Secret{}
-	}
-	value, err := l.reader.fromFile(secretType(), raw)
-	if err != nil {
-		l.problem(e.line, path, "%v", err)
-		return registry.Secret{}
-	}
-	l.lines[path] = e.line
-	return value.Interface().(registry.Secret)
 }
 
 // assign gives every field what the layers say together.

@@ -90,6 +90,43 @@ tenants:
 	}
 }
 
+func TestTheSettingsOfAClusterAreRead(t *testing.T) {
+	t.Parallel()
+	secret := registry.NewSecret
+	want := map[string]registry.Cluster{
+		"auto": {DSN: secret("host=one"), Margin: 3, Replicas: 1, Dials: 16, Queue: 1000},
+		"full": {
+			DSN: secret("host=two"), Admin: secret("host=alias port=6432"), Budget: 100_000, Margin: 10_000, Replicas: 1000,
+			Addresses: []string{"alias:6432", "/run/pg/.s.PGSQL.5432"}, Dials: 1000, Queue: 1_000_000, Spares: 1000,
+			SpareDSN: secret("host=two user=spare password=hunter9"),
+		},
+		"least": {DSN: secret("host=three"), Budget: 1, Replicas: 1, Dials: 1, Queue: 1, Addresses: []string{}},
+	}
+	cfg := mustParse(t, `
+router: {resolvers: [path]}
+clusters:
+  auto: {dsn: host=one, budget: auto, spare_dsn: ""}
+  full:
+    dsn: host=two
+    admin: host=alias port=6432
+    budget: 100000
+    margin: 10000
+    replicas: 1000
+    addresses: ["alias:6432", /run/pg/.s.PGSQL.5432]
+    dials: 1000
+    queue: 1000000
+    spares: 1000
+    spare_dsn: env:SPARE
+  least: {dsn: host=three, budget: 1, margin: 0, replicas: 1, dials: 1, queue: 1, spares: 0, addresses: []}
+`, "SPARE=host=two user=spare password=hunter9")
+	if !reflect.DeepEqual(cfg.Clusters, want) {
+		t.Errorf("got  %+v\nwant %+v", cfg.Clusters, want)
+	}
+	if cfg.Origin("clusters.auto.budget") != config.FromFile || cfg.Origin("clusters.auto.margin") != config.FromDefault {
+		t.Error("the origins are wrong")
+	}
+}
+
 func TestSecretsComeFromTheEnvironmentFromFilesOrPlainly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -116,6 +153,7 @@ func TestSecretsComeFromTheEnvironmentFromFilesOrPlainly(t *testing.T) {
 // secretive is a configuration whose every secret contains "hunter".
 const secretive = minimal + `
     admin: postgres://root:hunter3@db.example.com/app
+    spare_dsn: postgres://spare:hunter8@db.example.com/app
 server:
   scrape_token: hunter4
 tenants:
@@ -149,14 +187,19 @@ func TestSecretsNeverPrint(t *testing.T) {
 			t.Errorf("%s shows a secret:\n%s", how, text)
 		}
 	}
-	if strings.Count(show, "'[secret]'") != 5 {
-		t.Errorf("Show hides something else than 5 secrets:\n%s", show)
+	if strings.Count(show, "'[secret]'") != 6 {
+		t.Errorf("Show hides something else than 6 secrets:\n%s", show)
 	}
 }
 
 func TestSecretsAreNotInErrors(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
+		"    spare_dsn: 'postgres://u:hunter8@db.example.com:port/app'\n",
+		"    spare_dsn: [hunter8]\n",
+		"    spare_dsn: !!binary hunter8\n",
+		"    addresses: postgres://u:hunter8@db.example.com/app\n",
+		"    addresses: ['postgres://u:hunter8@db.example.com:5432']\n",
 		"server:\n  scrape_token: {hunter8: hunter8}\n",
 		"server:\n  scrape_token: [hunter8]\n",
 		"server:\n  scrape_token: !!binary hunter8\n",
@@ -189,7 +232,7 @@ func TestProblemsTellFileLineAndField(t *testing.T) {
 // Without its secrets, what Show prints is a file that means the same.
 func TestShowCanBeReadBack(t *testing.T) {
 	t.Parallel()
-	cfg := mustParse(t, minimal+"pools:\n  idle_after: 90s\n  search_path_tail: ['1', \"true\"]\nserver:\n  sql:\n    max_body: 1MiB\n",
+	cfg := mustParse(t, minimal+"    budget: 40\n    margin: 0\n    addresses: ['db:6432']\npools:\n  idle_after: 90s\n  search_path_tail: ['1', \"true\"]\nserver:\n  sql:\n    max_body: 1MiB\n",
 		"POOLKEEPER_LOG_LEVEL=warn")
 	show, err := cfg.Show()
 	if err != nil {
@@ -199,8 +242,12 @@ func TestShowCanBeReadBack(t *testing.T) {
 	if changed := cfg.Restart(again); len(changed) > 0 {
 		t.Errorf("read back, these differ: %v\n%s", changed, show)
 	}
+	if retuned := cfg.Retuned(again); len(retuned) > 0 {
+		t.Errorf("read back, clusters differ: %v\n%s", retuned, show)
+	}
 	for _, line := range []string{
 		"idle_after: 1m30s # file", "max_body: 1MiB # file", "level: warn # env POOLKEEPER_LOG_LEVEL", "format: text # default",
+		"dsn: '[secret]' # file", "budget: 40 # file", "margin: 0 # file", "addresses: ['db:6432'] # file", "replicas: 1 # default", "spare_dsn: \"\" # default",
 	} {
 		if !strings.Contains(show, line+"\n") {
 			t.Errorf("%q is missing in:\n%s", line, show)
@@ -212,9 +259,9 @@ func TestShowGivesTheTenantsWithWhatTheirPlansSay(t *testing.T) {
 	t.Parallel()
 	cfg := mustParse(t, minimal+`
 plans:
-  small: {isolation: schema, cluster: main, limits: {max_conns: 2, idle_after: 1m}}
+  small: {isolation: schema, cluster: main, limits: {max_conns: 2, guaranteed_conns: 1, idle_after: 1m}}
 tenants:
-  acme: {plan: small, schema: acme, login: acme, password: hunter5, labels: {region: eu}}
+  acme: {plan: small, schema: acme, login: acme, password: hunter5, labels: {region: eu}, limits: {weight: 3}}
 `)
 	show, err := cfg.Show()
 	if err != nil {
@@ -223,7 +270,7 @@ tenants:
 	_, tenants, _ := strings.Cut(show, "\ntenants:\n")
 	for _, line := range []string{
 		"  acme:\n", "plan: small\n", "isolation: schema\n", "password: '[secret]'\n",
-		"    limits:\n      max_conns: 2\n      idle_after: 1m\n", "region: eu\n",
+		"    limits:\n      max_conns: 2\n      guaranteed_conns: 1\n      weight: 3\n      idle_after: 1m\n", "region: eu\n",
 	} {
 		if !strings.Contains(tenants, line) {
 			t.Errorf("%q is missing in:\n%s", line, tenants)
@@ -246,23 +293,6 @@ tenants:
 	}
 	if got := before.Restart(before); len(got) != 0 {
 		t.Errorf("nothing changed, but %v", got)
-	}
-}
-
-func TestCheckHoldsAChangedFileToTheSameRules(t *testing.T) {
-	t.Parallel()
-	var told [][]string
-	check := mustParse(t, minimal).Check([]string{"POOLKEEPER_LOG_LEVEL=warn"}, func(s []string) { told = append(told, s) })
-	if err := check([]byte(minimal + "pools: {max_pool: 3}\n")); err == nil || !strings.Contains(err.Error(), "poolkeeper.yaml:7: pools.max_pool: ") {
-		t.Errorf("a broken file: %v", err)
-	}
-	for range 2 { // the second time there is nothing new to tell
-		if err := check([]byte(minimal + "pools: {max_pools: 3}\n")); err != nil {
-			t.Error(err)
-		}
-	}
-	if want := [][]string{{"pools.max_pools", "log.level"}}; !reflect.DeepEqual(told, want) {
-		t.Errorf("told %v, not %v", told, want)
 	}
 }
 

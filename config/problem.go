@@ -46,12 +46,14 @@ func (l *loading) tenantProblems(err error) {
 		l.problem(0, "tenants", "%v", err)
 		return
 	}
+	var fresh Problems
 	for _, p := range found {
 		if p.Line == 0 {
 			p.File, p.Line = l.config.path, l.lines[p.Field]
 		}
 		if !l.said(p.Field) || strings.HasPrefix(p.Field, "tenants.") {
-			l.problems = append(l.problems, p)
+			fresh = append(fresh, p)
 		}
 	}
+	l.problems = append(l.problems, fresh...)
 }

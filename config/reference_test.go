@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -72,9 +73,28 @@ func TestTheReferenceNamesEverySettingWithItsDefault(t *testing.T) {
 			t.Errorf("config.yaml says that the default of %s is %s; it is %s", s.Path, text, config.Rendered(s.Path))
 		}
 	}
+	for _, s := range config.ClusterSettings("main") {
+		if s.Path == "clusters.main.dsn" || s.Path == "clusters.main.admin" {
+			continue // these are given
+		}
+		if got, ok := found[s.Path]; !ok || !sameYAML(t, got, s.Default.(string)) {
+			t.Errorf("config.yaml gives %q for %s; its default is %s", got, s.Path, s.Default)
+		}
+		delete(found, s.Path)
+	}
 	for path := range found {
 		t.Errorf("config.yaml documents %s, which is no setting", path)
 	}
+}
+
+// sameYAML compares what two texts mean, however they are quoted.
+func sameYAML(t *testing.T, a, b string) bool {
+	t.Helper()
+	var one, two any
+	if err := errors.Join(yaml.Unmarshal([]byte(a), &one), yaml.Unmarshal([]byte(b), &two)); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(one, two)
 }
 
 func sameEmptiness(a, b any) bool {
@@ -145,6 +165,9 @@ func TestTheReferenceIsRightWithEveryDefaultWrittenOut(t *testing.T) {
 	}
 	if changed := asShipped.Restart(written); len(changed) > 0 {
 		t.Errorf("written out, these differ: %v", changed)
+	}
+	if retuned := asShipped.Retuned(written); len(retuned) > 0 {
+		t.Errorf("written out, clusters differ: %+v", retuned)
 	}
 	var doc yaml.Node
 	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&doc); err != nil {

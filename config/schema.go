@@ -37,16 +37,20 @@ type schema struct {
 // schemaOf walks the sections of c. The settings point into c: setting them
 // changes it.
 func schemaOf(c *Config) *schema {
-	s := &schema{
-		byPath: map[string]setting{},
-		byEnv:  map[string]setting{},
-		groups: map[string][]string{},
-	}
+	s := newSchema()
 	for _, sec := range c.sections() {
 		s.add(sec.name, reflect.ValueOf(sec.config).Elem())
 	}
 	s.addLeaf("", "tenants_dir", reflect.ValueOf(&c.TenantsDir).Elem())
 	return s
+}
+
+func newSchema() *schema {
+	return &schema{
+		byPath: map[string]setting{},
+		byEnv:  map[string]setting{},
+		groups: map[string][]string{},
+	}
 }
 
 // add walks the fields of a struct.

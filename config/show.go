@@ -41,7 +41,7 @@ func (c *Config) node() *yaml.Node {
 		put(root, sec.name, "", c.showGroup(s, sec.name))
 	}
 	put(root, "tenants_dir", string(c.Origin("tenants_dir")), scalar(c.TenantsDir))
-	put(root, "clusters", "", showClusters(c.Clusters))
+	put(root, "clusters", "", c.showClusters())
 	put(root, "tenants", "", showTenants(c.Tenants))
 	return root
 }
@@ -72,17 +72,6 @@ func (c *Config) showGroup(s *schema, path string) *yaml.Node {
 		} else {
 			put(node, key, "", c.showGroup(s, child))
 		}
-	}
-	return node
-}
-
-func showClusters(clusters map[string]registry.Cluster) *yaml.Node {
-	node := mapping()
-	for _, name := range slices.Sorted(maps.Keys(clusters)) {
-		cluster := mapping()
-		put(cluster, "dsn", "", render(reflect.ValueOf(clusters[name].DSN)))
-		put(cluster, "admin", "", render(reflect.ValueOf(clusters[name].Admin)))
-		put(node, name, "", cluster)
 	}
 	return node
 }

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper/pools"
@@ -81,6 +84,14 @@ func (l *loading) crossChecks() {
 	c := l.config
 	if c.Server.SQL.Enabled && c.Pools.SQL != pools.Untrusted && !l.said("pools.sql") {
 		l.at("pools.sql", `is "`+string(c.Pools.SQL)+`" while server.sql.enabled lets clients write SQL; make it "untrusted", or switch server.sql off`)
+	}
+	if c.Pools.GuaranteedConns > c.Pools.MaxConns && !l.said("pools.guaranteed_conns") && !l.said("pools.max_conns") {
+		l.at("pools.guaranteed_conns", fmt.Sprintf("is %d, but pools.max_conns is %d; no more can be guaranteed than are allowed", c.Pools.GuaranteedConns, c.Pools.MaxConns))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Clusters)) {
+		if field := "clusters." + name + ".spares"; c.Clusters[name].Spares > 0 && !c.Pools.Handoff && !l.said(field) {
+			l.at(field, fmt.Sprintf("is %d while pools.handoff is off, without which no spare reaches a tenant; make it 0, or switch pools.handoff on", c.Clusters[name].Spares))
+		}
 	}
 	if c.Origin("onboard.row_setting") == FromDefault {
 		c.Onboard.RowSetting = c.Pools.RowSetting

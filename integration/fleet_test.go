@@ -25,6 +25,7 @@ type fleet struct {
 	registry *registry.Registry
 	database string
 	shared   string // the cluster's shared login
+	observer pools.Observer
 }
 
 // password of every login in these tests.
@@ -141,7 +142,7 @@ func (f *fleet) start(t testing.TB, edit func(*pools.Config), tenants []*registr
 	if f.registry, err = registry.New(registry.Defaults(), f.source, nil); err != nil {
 		t.Fatal(err)
 	}
-	if f.Keeper, err = pools.New(cfg, f.registry, nil); err != nil {
+	if f.Keeper, err = pools.New(cfg, f.registry, f.observer); err != nil {
 		t.Fatal(err)
 	}
 	f.registry.Subscribe(f.Apply)

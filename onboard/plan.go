@@ -51,17 +51,17 @@ func (p *Provisioner) plan(t *registry.Tenant) (*plan, error) {
 	}
 	var err error
 	if pl.foreign {
-		pl.user, err = parseDSN("dsn", t.DSN)
+		pl.user, err = p.target("dsn", t.DSN, t.Cluster)
 		pl.schema = t.Schema
 		return pl, err
 	}
 	if cluster.Admin.IsZero() {
 		return nil, refuse(ErrCluster, "clusters.%s.admin is missing: it is the login that makes roles and schemas", t.Cluster)
 	}
-	if pl.admin, err = parseDSN("clusters."+t.Cluster+".admin", cluster.Admin); err != nil {
+	if pl.admin, err = p.target("clusters."+t.Cluster+".admin", cluster.Admin, t.Cluster); err != nil {
 		return nil, err
 	}
-	if pl.user, err = parseDSN("clusters."+t.Cluster+".dsn", cluster.DSN); err != nil {
+	if pl.user, err = p.target("clusters."+t.Cluster+".dsn", cluster.DSN, t.Cluster); err != nil {
 		return nil, err
 	}
 	pl.adminDatabase = pl.admin.Database
@@ -70,6 +70,15 @@ func (p *Provisioner) plan(t *registry.Tenant) (*plan, error) {
 		return nil, err
 	}
 	return pl, pl.check()
+}
+
+// target is where a connection string leads, and how it is dialled.
+func (p *Provisioner) target(field string, dsn registry.Secret, cluster string) (*pgx.ConnConfig, error) {
+	cfg, err := parseDSN(field, dsn)
+	if err == nil && p.way.dial != nil {
+		cfg.DialFunc = p.way.dial(cluster)
+	}
+	return cfg, err
 }
 
 // parseDSN hides what the parser says, because it may quote the text.

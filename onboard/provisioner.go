@@ -22,6 +22,8 @@ type Provisioner struct {
 	tenants  *migrations // for schemas and databases; nil for none
 	shared   *migrations // for the shared schema of row isolation; nil for none
 
+	way way
+
 	// places keeps two calls from working on one schema at a time, clusters
 	// apart from what all tenants of one share: the privileges of a database
 	// or of a shared role are one row in the catalogue, and PostgreSQL
@@ -66,6 +68,11 @@ func (p *Provisioner) provision(ctx context.Context, t *registry.Tenant) error {
 	if err != nil {
 		return err
 	}
+	done, err := p.way.turn(ctx, t.Cluster)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if pl.foreign {
 		return p.tryTenant(ctx, pl)
 	}

@@ -64,6 +64,13 @@ func (b *breaker) left(key target) time.Duration {
 	return f.left()
 }
 
+// remembers reports whether the last try failed.
+func (b *breaker) remembers(key target) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures.Contains(key)
+}
+
 func (f *failure) left() time.Duration {
 	if left := time.Until(f.until); left > 0 {
 		return left

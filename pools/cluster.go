@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
@@ -22,6 +23,9 @@ const (
 	// cancelsAtOnce bounds the cancel requests in flight to one server. They
 	// take none of its connections, so they have a bound of their own.
 	cancelsAtOnce = 64
+	// refillAfter is how long a spare that was taken is not replaced: longer
+	// than the first query of whoever took it.
+	refillAfter = 10 * time.Millisecond
 )
 
 // cluster is one server: its budget, and what bounds the way to it.
@@ -50,7 +54,7 @@ func newCluster(k *Keeper, name string, settings registry.Cluster) (*cluster, er
 	}
 	c := &cluster{name: name, keeper: k, target: target, cancels: semaphore.NewWeighted(cancelsAtOnce)}
 	c.budget = budget.New(budget.Config{
-		Size: provisional, StealAfter: k.cfg.StealAfter, KeepWarm: k.cfg.KeepWarm,
+		Size: provisional, StealAfter: k.cfg.StealAfter, KeepWarm: k.cfg.KeepWarm, RefillAfter: refillAfter,
 		Start: k.workers.Go, Now: k.now,
 	})
 	c.set(settings)

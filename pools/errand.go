@@ -2,6 +2,7 @@ package pools
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync/atomic"
 
@@ -55,16 +56,19 @@ func (c *cluster) reserve(ctx context.Context) (*permit, error) {
 
 // Dialer returns what opens connections to a cluster for work that is no
 // tenant's, within the cluster's budget: provisioning, a listener. Each
-// waits for a connection to be spared, and comes before all tenants.
+// waits for a connection to be spared, QueueTimeout at most, and comes before
+// all tenants. Its refusals are ErrBudget and ErrRecord.
 func (k *Keeper) Dialer(cluster string) pgconn.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, ok := k.clusters[cluster]
 		if !ok {
-			return nil, ErrRecord
+			return nil, fmt.Errorf("%w: cluster %q is not configured", ErrRecord, cluster)
 		}
-		p, err := c.reserve(ctx)
+		waiting, cancel := context.WithTimeoutCause(ctx, k.cfg.QueueTimeout, ErrBudget)
+		defer cancel()
+		p, err := c.reserve(waiting)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cluster %s: %w", cluster, err)
 		}
 		defer p.drop()
 		conn, err := c.dial()(ctx, network, addr)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/pools"
@@ -201,8 +202,8 @@ func (w *watcher) PoolChanged(_ registry.ID, _ string, reason pools.Reason) {
 	w.add("pool " + string(reason))
 }
 
-func (w *watcher) ConnChanged(_ registry.ID, _, event, detail string) {
-	w.add(event, event+" "+detail)
+func (w *watcher) ConnChanged(id registry.ID, _, event, detail string) {
+	w.add(event, event+" "+detail, id.String()+" "+event+" "+detail)
 }
 
 func (w *watcher) Acquired(_ registry.ID, _, start string, _ time.Duration, err error) {
@@ -216,5 +217,109 @@ func mustBe(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("error is %v, want %v", err, want)
+	}
+}
+
+// onMain changes the settings of the cluster that all tenants are on.
+func onMain(c *pools.Config, edit func(*registry.Cluster)) {
+	main := c.Clusters["main"]
+	edit(&main)
+	c.Clusters["main"] = main
+}
+
+// newTightWorld is a newWorld with a small budget, in which tenants share a
+// login and so hand connections to one another.
+func newTightWorld(t *testing.T, budget int, edit func(*pools.Config)) *world {
+	t.Helper()
+	w := newWorld(t, 15, func(c *pools.Config) {
+		onMain(c, func(main *registry.Cluster) { main.Budget = budget })
+		if edit != nil {
+			edit(c)
+		}
+	})
+	for _, name := range names(100) {
+		w.edit(name, func(t *registry.Tenant) { t.Login, t.SharedLogin = "", true })
+	}
+	return w
+}
+
+// edit changes a tenant's record, of which nobody is told.
+func (w *world) edit(name string, change func(*registry.Tenant)) {
+	w.records.mu.Lock()
+	defer w.records.mu.Unlock()
+	next := *w.records.all[id(name)]
+	next.Version++
+	change(&next)
+	w.records.all[id(name)] = &next
+}
+
+// stat is the budget of the cluster that all tenants are on.
+func (w *world) stat() pools.BudgetStat {
+	for _, s := range w.Budgets() {
+		if s.Cluster == "main" {
+			return s
+		}
+	}
+	return pools.BudgetStat{}
+}
+
+// endWithin closes the keeper: nothing may be left, and the server must never
+// have seen more sockets at once than the budget.
+func (w *world) endWithin(t *testing.T, budget int) {
+	t.Helper()
+	w.end(t)
+	synctest.Wait()
+	if s := w.stat(); s.InUse != 0 || s.Waiting != 0 || s.Opening != 0 || s.Closing != 0 || s.Idle != 0 {
+		t.Errorf("after Close the budget says %+v", s)
+	}
+	if n := w.server.Open(); n != 0 {
+		t.Errorf("%d sessions are left on the server", n)
+	}
+	if n := w.server.Peak(); n > budget {
+		t.Errorf("the server saw %d sockets at once, the budget is %d", n, budget)
+	}
+}
+
+// hold leases name and takes a connection, until give gives both back.
+func (w *world) hold(t *testing.T, name string) (c *pools.Conn, give func()) {
+	t.Helper()
+	l := w.lease(t, name)
+	c = take(t, l, 1)[0]
+	return c, func() {
+		c.Release()
+		l.Release()
+	}
+}
+
+// start runs fn on its own and returns when it has ended or waits.
+func start(fn func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	synctest.Wait()
+	return done
+}
+
+// use runs a statement of each tenant's, one after the other.
+func (w *world) use(t *testing.T, tenants ...string) {
+	t.Helper()
+	for _, name := range tenants {
+		if err := w.run(t, name, "select 1"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	synctest.Wait()
+}
+
+// mustHave compares how many connections each tenant has.
+func (w *world) mustHave(t *testing.T, want map[string]int) {
+	t.Helper()
+	got := map[string]int{}
+	for _, s := range w.Stats() {
+		got[s.Tenant.String()] += s.Idle + s.Acquired + s.Opening
+	}
+	for name, n := range want {
+		if got[name] != n {
+			t.Errorf("%s has %d connections, want %d (%v)", name, got[name], n, got)
+		}
 	}
 }

@@ -136,7 +136,9 @@ func (k *Keeper) Apply(c registry.Change) {
 	reason := ReasonReplaced
 	switch c.Kind {
 	case registry.LimitsChanged:
-		k.workers.Go(func() { k.applyLimits(c.ID) })
+		if k.concerned(c.ID) {
+			k.workers.Go(func() { k.applyLimits(c.ID) })
+		}
 		return
 	case registry.Suspended:
 		reason = ReasonSuspended

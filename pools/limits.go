@@ -85,17 +85,25 @@ func (e *entry) adjust() {
 	e.account.Adjust(terms)
 }
 
+// concerned reports whether a change of the tenant's record matters now: it
+// has a pool, or one is being created, which then starts over. An operator's
+// own limits are void in any case.
+func (k *Keeper) concerned(id registry.ID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.overrides, id)
+	if f := k.flights[id]; f != nil {
+		f.stale = true
+	}
+	return k.index.find(id) != nil
+}
+
 // applyLimits reads a record of which the limits alone are said to have
 // changed. In doubt the pool is replaced.
 func (k *Keeper) applyLimits(id registry.ID) {
 	ctx, cancel := context.WithTimeout(k.lifetime, k.cfg.OpenTimeout)
 	defer cancel()
 	t, err := k.tenants.Tenant(ctx, id)
-	k.mu.Lock()
-	if f := k.flights[id]; f != nil {
-		f.stale = true
-	}
-	k.mu.Unlock()
 	if err != nil || !k.relimit(t) {
 		k.invalidate(id, ReasonReplaced)
 	}
@@ -104,14 +112,19 @@ func (k *Keeper) applyLimits(id registry.ID) {
 // relimit gives a live pool a record that differs in limits alone. It reports
 // false when there is none, or when more than that differs.
 func (k *Keeper) relimit(t *registry.Tenant) bool {
-	k.mu.Lock()
-	delete(k.overrides, t.ID)
 	e := k.index.find(t.ID)
-	k.mu.Unlock()
 	if e == nil || !e.differsInLimits(t) {
 		return false
 	}
-	e.record.Store(t)
+	for { // changes that follow one another closely are looked up side by side
+		now := e.record.Load()
+		if t.Version < now.Version {
+			return true
+		}
+		if e.record.CompareAndSwap(now, t) {
+			break
+		}
+	}
 	e.adjust()
 	return true
 }

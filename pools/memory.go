@@ -2,6 +2,7 @@ package pools
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,6 +25,8 @@ func (e *entry) tryDial() error {
 	switch {
 	case b.left(e.fullTarget()) > 0:
 		return errServerFull
+	case e.spare() && !e.own() && b.remembers(e.target): // the try is for somebody who waits for its outcome
+		return errBackedOff
 	case b.left(e.pinTarget()) > 0, b.try(e.target) > 0:
 		return errBackedOff
 	default:
@@ -48,6 +51,10 @@ func (e *entry) pinTarget() target {
 // fullTarget is the key of a server that has no connection left.
 func (e *entry) fullTarget() target { return target{cluster: e.cluster.name} }
 
+// shutOut are the codes with which a server does not let a login in: its
+// password is wrong, it may not log in (from here), or not to this database.
+func shutOut() []string { return []string{"28P01", "28000", "42501"} }
+
 // serverPause is how long a server that had no connection left is not asked
 // for another one. Connections may be handed over meanwhile.
 const serverPause = 100 * time.Millisecond
@@ -61,6 +68,9 @@ func (e *entry) connectFailed(err error, carried bool) {
 		return
 	}
 	pg, _ := errors.AsType[*pgconn.PgError](err)
+	if pg != nil && slices.Contains(shutOut(), pg.Code) {
+		e.disprove()
+	}
 	switch {
 	case pg != nil && carried && refusesParameters(pg):
 		if _, known := k.plainStart.LoadOrStore(e.target, struct{}{}); !known {

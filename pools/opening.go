@@ -70,6 +70,7 @@ func (o *opening) open(donor *session) (*session, error) {
 			return s, nil
 		}
 		o.how, o.gift, o.last = StartDial, nil, donor.sock
+		o.connected.Store(false) // that start-up was the other's; this one needs the permit
 	}
 	e := o.entry
 	if err := e.tryDial(); err != nil {
@@ -249,14 +250,10 @@ func (k *Keeper) lifetimeOf() time.Duration {
 
 // mustEnd says why a session that comes back is not kept, or "".
 func (s *session) mustEnd(now int64) string {
-	switch {
-	case now >= s.sock.born+int64(s.lifetime):
+	if now >= s.sock.born+int64(s.lifetime) {
 		return "lifetime"
-	case s.entry.account.Excess():
-		return string(budget.Shrunk)
-	default:
-		return ""
 	}
+	return ""
 }
 
 // end closes a session that nobody holds and takes it out of its pool.

@@ -1,7 +1,6 @@
 package pools
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -29,8 +28,8 @@ type plan struct {
 	user, database string
 	name           string   // application_name: an opaque id of the tenant
 	path           []string // what current_schemas(false) must give; nil: not looked at
-	pathJSON       string
-	rowSetting     string // the setting that names the tenant to row policies, or ""
+	pathText       string   // the same as the server writes it
+	rowSetting     string   // the setting that names the tenant to row policies, or ""
 	rowValue       string
 	trusted        bool  // a reported search path is proof enough
 	ownLogin       bool  // no other record uses the login
@@ -38,10 +37,11 @@ type plan struct {
 	ownDatabase    bool  // nobody else lives in the database
 
 	settings []setting
-	pin      string // sent once, after connect, and answered with the login's powers
-	takeOver string // sent instead to another tenant's connection, after DISCARD ALL
-	reset    string // sent at every release that is not free
-	check    string // sent after any of them
+	set      string // makes a session the tenant's
+	pin      string // the same for a new connection, answered with the login's powers
+	check    string // follows the pin
+	takeOver string // set and check, for another tenant's connection after DISCARD ALL
+	reset    string // set and check, at every release that is not free
 }
 
 // newPlan computes the plan of a tenant whose pool connects by target.
@@ -95,9 +95,8 @@ func (p *plan) pinPath(cfg Config, t *registry.Tenant) error {
 	}
 	list := strings.Join(quoted, ", ")
 	p.settings = append(p.settings, setting{name: "search_path", value: list, sql: list})
-	text, err := json.Marshal(p.path)
-	p.pathJSON = string(text)
-	return err
+	p.pathText = arrayText(p.path)
+	return nil
 }
 
 func (p *plan) pinSettings(cfg Config, t *registry.Tenant) {
@@ -138,9 +137,8 @@ func (p *plan) startup() map[string]string {
 // Every name below is qualified, or is one that pg_catalog answers first:
 // what a tenant defined in its own schema has no say in these statements.
 const (
-	identity = `pg_catalog.array_to_json(pg_catalog.current_schemas(false))::pg_catalog.text, session_user::pg_catalog.text, ` +
-		`current_user::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text`
-	powers = `SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls, ` +
+	identity = `SELECT pg_catalog.current_schemas(false), session_user, current_user, pg_catalog.current_database(), `
+	powers   = `SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls, ` +
 		`EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) r.oid), ` +
 		`EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datdba OPERATOR(pg_catalog.=) r.oid ` +
 		`AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), ` +
@@ -151,14 +149,13 @@ const (
 	fromRoles = ` FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) session_user`
 	clean     = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
 		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
-	prepared = `(SELECT pg_catalog.count(*) FILTER (WHERE from_sql) OPERATOR(pg_catalog.<>) 0 OR ` +
-		`pg_catalog.count(*) FILTER (WHERE NOT from_sql AND name OPERATOR(pg_catalog.=) '` + canary + `') OPERATOR(pg_catalog.<>) 1 ` +
-		`FROM pg_catalog.pg_prepared_statements)`
+	// One row, "f", when the canary is there and nothing that SQL prepared.
+	prepared = `, from_sql FROM pg_catalog.pg_prepared_statement() WHERE from_sql OR name OPERATOR(pg_catalog.=) '` + canary + `'`
 )
 
 // compile writes the SQL of the pin, of the reset, and of the check that
-// follows both as a query of its own: it sees what was committed, and nothing
-// that the tenant wrote runs between it and the next loan.
+// follows both in a transaction of its own: it sees what was committed, and
+// nothing that the tenant wrote runs between it and the next loan.
 func (p *plan) compile() {
 	var set strings.Builder
 	for _, s := range p.settings {
@@ -168,10 +165,12 @@ func (p *plan) compile() {
 	if p.rowSetting != "" {
 		row = "pg_catalog.current_setting('" + p.rowSetting + "', true)"
 	}
+	p.check = identity + row + prepared
+	p.set = strings.TrimPrefix(set.String(), "; ")
 	p.pin = powers + fromRoles + set.String()
-	p.takeOver = strings.TrimPrefix(set.String(), "; ")
-	p.reset = clean + set.String()
-	p.check = "SELECT " + identity + ", " + row + ", " + prepared
+	// One message is one answer, which is sent and read at once.
+	p.reset = "BEGIN; " + clean + set.String() + "; COMMIT; " + p.check
+	p.takeOver = "BEGIN" + set.String() + "; COMMIT; " + p.check
 }
 
 // Columns of the check's one row.
@@ -202,7 +201,7 @@ const (
 // what is different.
 func (p *plan) drift(row [checkColumns]string) string {
 	switch {
-	case p.path != nil && row[colPath] != p.pathJSON && !samePath(row[colPath], p.path):
+	case p.path != nil && row[colPath] != p.pathText:
 		return "search_path"
 	case row[colSessionUser] != p.user || row[colUser] != p.user:
 		return "role"
@@ -210,17 +209,24 @@ func (p *plan) drift(row [checkColumns]string) string {
 		return "database"
 	case row[colRow] != p.rowValue:
 		return "setting"
-	case row[colPrepared] == "t":
+	case row[colPrepared] != "f":
 		return "statements"
 	default:
 		return ""
 	}
 }
 
-// samePath compares by value where the two sides write JSON differently.
-func samePath(text string, path []string) bool {
-	var got []string
-	return json.Unmarshal([]byte(text), &got) == nil && slices.Equal(got, path)
+// arrayText is how the server writes an array of names (array_out in its
+// source): an element is quoted when it could be read as something else.
+func arrayText(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = name
+		if name == "" || strings.EqualFold(name, "NULL") || strings.ContainsAny(name, "\"\\{}, \t\n\r\v\f") {
+			quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+		}
+	}
+	return "{" + strings.Join(quoted, ",") + "}"
 }
 
 // wallByRecord says why the record alone rules a wall out.

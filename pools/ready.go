@@ -79,7 +79,7 @@ func (s *session) checkNow(ctx context.Context) error {
 	for _, row := range results[0].Rows {
 		got.take(row)
 	}
-	if kind := s.entry.plan.drift(got.row); kind != "" {
+	if kind := got.drift(s.entry.plan); kind != "" {
 		return &driftError{kind: kind}
 	}
 	return nil
@@ -94,10 +94,20 @@ var errStillResetting = errors.New("pools: the session is still being reset")
 // the check that follows.
 type answer struct {
 	row    [checkColumns]string
+	rows   int // of the check: one, or its question about statements has another answer
 	powers [powerColumns]string
 	claim  [claimColumns]string // what is asked besides when a spare becomes a tenant's
 	err    error                // what the server refused: it makes the rest void
 	left   int                  // answers that have not ended yet
+	strict bool                 // nothing is read after a refusal: the connection is over
+}
+
+// drift compares the check's answer with the plan.
+func (a *answer) drift(p *plan) string {
+	if a.rows != 1 {
+		return "statements"
+	}
+	return p.drift(a.row)
 }
 
 // readReset reads the answer to the reset and compares it with the plan. The
@@ -114,7 +124,7 @@ func (s *session) readReset(ctx context.Context) error {
 	if err = errors.Join(err, s.answer.err); err != nil {
 		return err
 	}
-	if kind := s.entry.plan.drift(s.answer.row); kind != "" {
+	if kind := s.answer.drift(s.entry.plan); kind != "" {
 		return &driftError{kind: kind}
 	}
 	if s.answer.powers[colAttributes] != "" {
@@ -164,6 +174,9 @@ func (s *session) receive() error {
 		switch msg := msg.(type) {
 		case *pgproto3.ErrorResponse:
 			s.answer.err = errors.Join(s.answer.err, refusedBy(msg))
+			if s.answer.strict {
+				return nil
+			}
 		case *pgproto3.DataRow:
 			s.answer.take(msg.Values)
 		case *pgproto3.ReadyForQuery:
@@ -179,6 +192,7 @@ func (a *answer) take(values [][]byte) {
 	switch len(values) {
 	case checkColumns:
 		row = a.row[:]
+		a.rows++
 	case powerColumns:
 		row = a.powers[:]
 	case powerColumns + claimColumns:

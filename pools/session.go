@@ -131,7 +131,7 @@ func (s *session) pinNow(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrPin, err)
 	}
 	p := s.entry.plan
-	if kind := p.drift(s.answer.row); kind != "" {
+	if kind := s.answer.drift(p); kind != "" {
 		return fmt.Errorf("%w: %s is %q", ErrPin, kind, s.answer.row)
 	}
 	if err := s.recognise(); err != nil {
@@ -145,29 +145,41 @@ func (s *session) pinNow(ctx context.Context) error {
 }
 
 // sendPin writes what makes a connection the tenant's: a new one, another
-// tenant's, or a spare.
+// tenant's, or a spare. An answer that refuses anything ends the reading, so
+// what follows a refusal need not be in step.
 func (s *session) sendPin() {
 	p, fe := s.entry.plan, s.pg.Frontend()
-	claimed := s.how == StartSpare && p.ownLogin
-	if s.how != StartDial && !claimed {
-		// All that the earlier tenant left in the session. The commands that
-		// this stands for are in PostgreSQL's documentation of DISCARD ALL.
-		fe.SendQuery(&pgproto3.Query{String: "DISCARD ALL"})
-		s.answer.left++
-	}
-	if claimed {
+	s.answer = answer{strict: true}
+	switch {
+	case s.how == StartDial:
+		s.sendCanary()
+		s.ask(p.pin)
+		s.ask(p.check)
+	case s.how == StartSpare && p.ownLogin:
 		s.sendClaim()
-	} else {
-		fe.SendParse(&pgproto3.Parse{Name: canary, Query: "SELECT 1"})
-		fe.SendSync(&pgproto3.Sync{})
-		if s.how == StartDial {
-			fe.SendQuery(&pgproto3.Query{String: p.pin})
-		} else {
-			fe.SendQuery(&pgproto3.Query{String: p.takeOver})
-		}
-		s.answer.left += 2
+		s.ask(p.check)
+	default:
+		// All that the earlier tenant left in the session: what this stands
+		// for is in PostgreSQL's documentation of DISCARD ALL.
+		s.ask("DISCARD ALL")
+		fe.SendParse(&pgproto3.Parse{Name: canary, Query: canarySQL})
+		s.ask(p.takeOver) // in one answer with the canary's
 	}
-	fe.SendQuery(&pgproto3.Query{String: p.check})
+}
+
+// canarySQL is what the canary would do.
+const canarySQL = "SELECT 1"
+
+func (s *session) sendCanary() {
+	fe := s.pg.Frontend()
+	fe.SendParse(&pgproto3.Parse{Name: canary, Query: canarySQL})
+	fe.SendSync(&pgproto3.Sync{})
+	s.answer.left++
+}
+
+// ask writes a query whose answer is to be read.
+func (s *session) ask(sql string) {
+	s.pg.Frontend().SendQuery(&pgproto3.Query{String: sql})
 	s.answer.left++
 }
 
@@ -230,12 +242,10 @@ func (s *session) sendReset() error {
 	if err := conn.SetWriteDeadline(time.Now().Add(s.entry.keeper.cfg.CancelTimeout)); err != nil {
 		return err
 	}
-	s.answer, s.resetAt = answer{left: 2}, s.entry.keeper.now()
-	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.reset})
-	s.pg.Frontend().SendQuery(&pgproto3.Query{String: s.entry.plan.check})
+	s.answer, s.resetAt = answer{}, s.entry.keeper.now()
+	s.ask(s.entry.plan.reset)
 	if s.entry.plan.wall == nil && s.resetAt-s.provedAt > int64(wallFor) {
-		s.answer.left++
-		s.pg.Frontend().SendQuery(&pgproto3.Query{String: powers + fromRoles})
+		s.ask(powers + fromRoles)
 	}
 	if err := s.pg.Frontend().Flush(); err != nil {
 		return err

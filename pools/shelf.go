@@ -30,6 +30,8 @@ type shelf struct {
 	idle    []*session // the one released last is the last
 	callers list.List  // of *caller
 	closed  bool
+	called  int64 // when the last caller came, in nanoseconds since the keeper's epoch
+	gap     int64 // four times how long it is between two, on average
 }
 
 // caller waits for a connection.
@@ -52,6 +54,7 @@ func (e *entry) take(ctx context.Context) (*session, error) {
 	}
 	now := e.keeper.now()
 	e.shelf.mu.Lock()
+	e.paceLocked(now)
 	if s := e.shelf.popLocked(now); s != nil {
 		e.shelf.mu.Unlock()
 		return s, nil
@@ -62,6 +65,26 @@ func (e *entry) take(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	return e.await(ctx, w)
+}
+
+// strange is the pace of a tenant that came for the first time: it is not
+// expected back soon.
+const strange = int64(time.Second)
+
+// paceLocked keeps an average of the time between callers, in which the last
+// few count most, and lets the budget know.
+func (e *entry) paceLocked(now int64) {
+	h := &e.shelf
+	switch last := h.called; {
+	case last == 0:
+		h.gap = 4 * strange
+	case h.gap == 4*strange:
+		h.gap = 4 * (now - last)
+	default:
+		h.gap += now - last - h.gap/4
+	}
+	h.called = max(now, 1)
+	e.account.Pace(h.gap / 4)
 }
 
 // popLocked takes the connection released last, unless its reset may still

@@ -29,6 +29,7 @@ type socket struct {
 	gone    chan struct{} // closed when the server's side is gone too
 
 	reading sync.Mutex // held while somebody reads
+	limits  sync.Mutex // guards the deadlines, and closing when it is written
 	closing atomic.Bool
 }
 
@@ -58,12 +59,33 @@ func (s *socket) Read(b []byte) (int, error) {
 // it counts against the server's connections.
 func (s *socket) Close() error {
 	s.once.Do(func() {
+		s.limits.Lock()
 		s.closing.Store(true)
+		_ = s.Conn.SetDeadline(time.Unix(1, 0)) // whoever reads or writes stops
+		s.limits.Unlock()
 		s.move(nil)
-		_ = s.SetDeadline(time.Unix(1, 0)) // whoever reads or writes stops
 		s.keeper.workers.Go(s.linger)
 	})
 	return nil
+}
+
+// SetDeadline, like the other two, has no say any more once the socket is
+// closed: how long it lingers is nobody else's business.
+func (s *socket) SetDeadline(t time.Time) error { return s.limit(t, s.Conn.SetDeadline) }
+
+// SetReadDeadline limits reading.
+func (s *socket) SetReadDeadline(t time.Time) error { return s.limit(t, s.Conn.SetReadDeadline) }
+
+// SetWriteDeadline limits writing.
+func (s *socket) SetWriteDeadline(t time.Time) error { return s.limit(t, s.Conn.SetWriteDeadline) }
+
+func (s *socket) limit(t time.Time, set func(time.Time) error) error {
+	s.limits.Lock()
+	defer s.limits.Unlock()
+	if s.closing.Load() {
+		return net.ErrClosed
+	}
+	return set(t)
 }
 
 // move puts the socket into another entry's keeping, nil for none. It reports
@@ -95,14 +117,14 @@ func (s *socket) linger() {
 	defer close(s.gone)
 	defer s.permit.drop()
 	defer s.Conn.Close() //nolint:errcheck // both sides are done with it
-	s.reading.Lock()     // the last reader has left
-	defer s.reading.Unlock()
+	s.reading.Lock()     // the last reader has left, and whoever comes now is turned away
+	s.reading.Unlock()   //nolint:staticcheck // there is nothing to do in between
 	half, ok := s.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	_ = s.SetReadDeadline(time.Now().Add(s.keeper.lingerFor())) // a dead socket fails the read
-	_, _ = io.Copy(io.Discard, s.Conn)                          // its end is what was wanted
+	_ = s.Conn.SetReadDeadline(time.Now().Add(s.keeper.lingerFor())) // a dead socket fails the read
+	_, _ = io.Copy(io.Discard, s.Conn)                               // its end is what was wanted
 }
 
 // lingerFor bounds how long a server may take to end a session that was

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -85,7 +86,7 @@ func (c *cluster) newSpares() (*entry, error) {
 	nobody := &registry.Tenant{Cluster: c.name, SharedLogin: true}
 	p := &plan{
 		user: cfg.ConnConfig.User, database: cfg.ConnConfig.Database, name: spareName,
-		path: []string{}, pathJSON: "[]", wall: errSpare,
+		path: []string{}, pathText: "{}", wall: errSpare,
 		settings: []setting{{name: "application_name", value: spareName, sql: "'" + spareName + "'"}},
 	}
 	p.compile()
@@ -96,6 +97,7 @@ func (c *cluster) newSpares() (*entry, error) {
 	}
 	e.account = c.budget.Open(budget.Terms{
 		Name: "\x00spares", Weight: 1, Spare: true, Gives: kind, // none before openSpares
+		Room: kind == spareKind, // with a shared login, what rests with a tenant is as good
 	}, e)
 	return e, nil
 }
@@ -131,8 +133,8 @@ type gate struct{ schema, oid string }
 
 // Columns that are asked for besides the powers when a spare becomes a
 // tenant's: whether the tenant may connect to the database, whether it may
-// itself execute the function, and whether its login has settings, which
-// would not be in force.
+// itself execute the function, and whether its login has settings that the
+// pin does not set: they would not be in force.
 const (
 	colConnect = iota
 	colExecute
@@ -151,11 +153,30 @@ func (s *session) sendClaim() {
 	fe.SendBind(&pgproto3.Bind{Parameters: [][]byte{[]byte(p.user)}})
 	fe.SendExecute(&pgproto3.Execute{})
 	fe.SendSync(&pgproto3.Sync{})
-	fe.SendQuery(&pgproto3.Query{String: "SET SESSION AUTHORIZATION DEFAULT; " + p.takeOver + "; " + powers +
+	s.answer.left++
+	s.ask("SET SESSION AUTHORIZATION DEFAULT; " + p.set + "; " + s.gate.fitness(p.pinned()))
+}
+
+// fitness asks what the login of the session is fit for, see the columns; the
+// given settings do not count.
+func (g *gate) fitness(pinned string) string {
+	return powers +
 		`, pg_catalog.has_database_privilege(session_user, pg_catalog.current_database(), 'CONNECT')` +
-		`, pg_catalog.has_function_privilege(session_user, ` + s.gate.oid + `::pg_catalog.oid, 'EXECUTE')` +
-		`, EXISTS (SELECT FROM pg_catalog.pg_db_role_setting c WHERE c.setrole OPERATOR(pg_catalog.=) r.oid)` + fromRoles})
-	s.answer.left += 2
+		`, pg_catalog.has_function_privilege(session_user, ` + g.oid + `::pg_catalog.oid, 'EXECUTE')` +
+		`, EXISTS (SELECT FROM pg_catalog.pg_db_role_setting c, pg_catalog.unnest(c.setconfig) AS set(text) ` +
+		`WHERE c.setrole OPERATOR(pg_catalog.=) r.oid AND pg_catalog.split_part(set.text, '=', 1) ` +
+		`OPERATOR(pg_catalog.<>) ALL ('` + pinned + `'::pg_catalog.text[]))` + fromRoles
+}
+
+// pinned are the settings that the pin sets, as an array's text: those of the
+// login's own do not matter, as they would not on a new connection. None of
+// the names holds what would have to be quoted.
+func (p *plan) pinned() string {
+	names := make([]string, len(p.settings))
+	for i, s := range p.settings {
+		names[i] = s.name
+	}
+	return "{" + strings.Join(names, ",") + "}"
 }
 
 // recognise draws the conclusions from the pin's answers.
@@ -191,6 +212,17 @@ func (e *entry) prove() {
 	if spares := e.cluster.spares; spares != nil && spares.own() {
 		k.workers.Go(e.adjust)
 	}
+}
+
+// disprove notes that the server did not let the login in: until it does
+// again, the login gets no spare.
+func (e *entry) disprove() {
+	if e.spare() { // its account has terms of its own
+		return
+	}
+	e.proven.Store(false)
+	e.keeper.proven.Delete(e.proof())
+	e.adjust()
 }
 
 // proof identifies a login with its password.
@@ -245,5 +277,8 @@ func (s *session) equip(ctx context.Context) error {
 	}
 	row := results[0].Rows[0]
 	s.gate = &gate{schema: string(row[0]), oid: string(row[1])}
-	return nil
+	// The server's process reads its part of the catalogue now, rather than
+	// while the first tenant waits.
+	_, err = s.pg.Exec(ctx, s.gate.fitness("{}")+"; "+s.entry.plan.check).ReadAll()
+	return err
 }

@@ -2,6 +2,9 @@ package registry_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -111,6 +114,62 @@ func BenchmarkTenantHitSerial(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkMemoryOfATenant reports what each registered tenant costs: in the
+// source, as records of a file are, and in the cache in front of it.
+func BenchmarkMemoryOfATenant(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprintf("tenants=%d", n), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "config.yaml")
+			if err := os.WriteFile(path, manyTenants(n), 0o600); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				source, cache := memoryOf(b, path, n)
+				b.ReportMetric(source/float64(n), "source-B/tenant")
+				b.ReportMetric(cache/float64(n), "cache-B/tenant")
+			}
+		})
+	}
+}
+
+// memoryOf measures the heap of a source of n tenants, and of a cache that
+// holds them all.
+func memoryOf(b *testing.B, path string, n int) (source, cache float64) {
+	b.Helper()
+	empty := heap()
+	file, err := registry.NewFile(registry.FileConfig{Path: path, Clusters: sourcetest.Clusters()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	full := heap()
+	cfg := registry.Defaults()
+	cfg.Size, cfg.TTL = n, time.Hour
+	r, err := registry.New(cfg, file, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range n {
+		if _, err := r.Tenant(b.Context(), registry.MustParseID(fmt.Sprintf("tenant-%d", i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	cached := heap()
+	if known, _ := r.Cached(); known != n {
+		b.Fatalf("%d of %d are cached", known, n)
+	}
+	return full - empty, cached - full
+}
+
+// heap is what is in use once nothing is left to collect; twice, because
+// handles of unique go a collection later.
+func heap() float64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
 }
 
 func BenchmarkNegativeHit(b *testing.B) {

@@ -184,6 +184,40 @@ func TestARemovedRecordIsNotServedStale(t *testing.T) {
 	})
 }
 
+func lighter(t *registry.Tenant) *registry.Tenant {
+	t.Limits.Weight = 7
+	return t
+}
+
+// A pool may follow such a change instead of being replaced, so it must be
+// told of nothing else under that name.
+func TestSubscribersAreToldWhenLimitsAloneChanged(t *testing.T) {
+	t.Parallel()
+	static := newStatic(t, tenant("acme"))
+	r := newRegistry(t, static, nil)
+	var told []registry.ChangeKind
+	r.Subscribe(func(c registry.Change) {
+		if c.ID == acme {
+			told = append(told, c.Kind)
+		}
+	})
+	running(t, r, static, tenant("acme"))
+	must(t, static.Replace(lighter(tenant("acme"))))
+	got, err := r.Tenant(t.Context(), acme)
+	must(t, err)
+	if got.Limits.Weight != 7 {
+		t.Errorf("whoever asks after the change sees %+v", got.Limits)
+	}
+	patient := lighter(tenant("acme"))
+	patient.Limits.StatementTimeout = time.Minute
+	must(t, static.Replace(patient))
+	must(t, static.Replace(suspend(tenant("acme"))))
+	must(t, static.Replace(lighter(tenant("acme"))))
+	if want := "[limits changed suspended changed]"; fmt.Sprint(told) != want {
+		t.Errorf("told %v, want %s", told, want)
+	}
+}
+
 // What a lost notification would have told is found by the next lookup.
 func TestAChangeThatNobodyToldIsToldWhenItIsFound(t *testing.T) {
 	t.Parallel()
@@ -192,6 +226,7 @@ func TestAChangeThatNobodyToldIsToldWhenItIsFound(t *testing.T) {
 		want   string
 	}{
 		"changed":   {func(s *fakeSource) { s.set(version(tenant("acme"), 2)) }, "[{acme changed}]"},
+		"limits":    {func(s *fakeSource) { s.set(version(lighter(tenant("acme")), 2)) }, "[{acme changed}]"},
 		"older":     {func(s *fakeSource) { s.set(version(tenant("acme"), 0)) }, "[{acme changed}]"},
 		"suspended": {func(s *fakeSource) { s.set(version(suspend(tenant("acme")), 2)) }, "[{acme suspended}]"},
 		"removed":   {func(s *fakeSource) { s.remove(acme) }, "[{acme removed}]"},

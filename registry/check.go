@@ -14,6 +14,7 @@ import (
 const (
 	maxConns   = 10_000
 	maxQueue   = 1_000_000
+	maxWeight  = 1000
 	minTimeout = time.Millisecond // less would reach the server as 0: no limit
 	maxTimeout = 24 * 24 * time.Hour
 )
@@ -99,6 +100,15 @@ func checkCount(n, limit int) string {
 	return ""
 }
 
+// checkWeight is for a weight that somebody wrote; 0, which in code means the
+// default, would mean no share at all.
+func checkWeight(n int) string {
+	if n < 1 || n > maxWeight {
+		return fmt.Sprintf("is %d; it must be 1 to %d", n, maxWeight)
+	}
+	return ""
+}
+
 func checkTimeout(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -137,9 +147,29 @@ func checkValues(t *Tenant, wrong func(field, message string)) {
 	optional("schema", t.Schema, checkSchema)
 	optional("database", t.Database, checkDatabase)
 	optional("login", t.Login, checkLogin)
-	report("limits.max_conns", checkCount(t.Limits.MaxConns, maxConns))
-	report("limits.queue", checkCount(t.Limits.Queue, maxQueue))
-	report("limits.statement_timeout", checkTimeout(t.Limits.StatementTimeout))
-	report("limits.idle_in_transaction_timeout", checkTimeout(t.Limits.IdleInTransactionTimeout))
-	report("limits.idle_after", checkTimeout(t.Limits.IdleAfter))
+	t.Limits.check(func(field, message string) { report("limits."+field, message) })
+}
+
+// check checks every single limit; message is "" for what is right.
+func (l Limits) check(report func(field, message string)) {
+	report("max_conns", checkCount(l.MaxConns, maxConns))
+	report("queue", checkCount(l.Queue, maxQueue))
+	report("guaranteed_conns", checkCount(l.GuaranteedConns, maxConns))
+	if l.Weight != 0 {
+		report("weight", checkWeight(l.Weight))
+	}
+	report("statement_timeout", checkTimeout(l.StatementTimeout))
+	report("idle_in_transaction_timeout", checkTimeout(l.IdleInTransactionTimeout))
+	report("idle_after", checkTimeout(l.IdleAfter))
+}
+
+// overpromise says what is wrong when more connections are guaranteed than
+// allowed; where says where the latter is written. What is out of bounds by
+// itself was told.
+func (l Limits) overpromise(where string) string {
+	if l.MaxConns <= 0 || l.GuaranteedConns <= l.MaxConns || l.GuaranteedConns > maxConns {
+		return ""
+	}
+	return fmt.Sprintf("is %d, but max_conns is %d%s; no more can be guaranteed than are allowed",
+		l.GuaranteedConns, l.MaxConns, where)
 }

@@ -158,7 +158,7 @@ func (f *File) applyLocked(docs []Document, err error) error {
 		count = countKinds(f.store.replace(tenants))
 	}
 	if f.cfg.Reloaded != nil {
-		f.cfg.Reloaded(count[Added], count[Changed]+count[Suspended], count[Removed], err)
+		f.cfg.Reloaded(count[Added], count[Changed]+count[LimitsChanged]+count[Suspended], count[Removed], err)
 	}
 	return err
 }

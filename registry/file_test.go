@@ -308,6 +308,20 @@ func TestASecretThatRotatesIsAChangeOfItsTenant(t *testing.T) {
 	f.has(t, "acme")
 }
 
+func TestAChangeOfLimitsInAPlanIsToldOfEveryTenantOfIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	text := "plans: {small: {cluster: main, isolation: schema, limits: {weight: %d}}}\ntenants: {acme: {plan: small}, globex: {plan: small}}\n"
+	write(t, path, fmt.Sprintf(text, 1))
+	f := follow(t, registry.FileConfig{Path: path})
+	f.settle(t, path)
+	write(t, path, fmt.Sprintf(text, 2))
+	f.expect(t, "+0 ~2 -0 <nil>")
+	if got := []string{<-f.changes, <-f.changes}; fmt.Sprint(got) != "[acme limits globex limits]" {
+		t.Errorf("told %v", got)
+	}
+}
+
 // Network file systems tell nobody of a change; and a folder can be replaced
 // as a whole.
 func TestPollingFindsWhatNoEventTold(t *testing.T) {

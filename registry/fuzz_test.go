@@ -26,6 +26,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("tenants: {a: &a {cluster: main, isolation: schema}, b: {<<: *a, login: b, password: x}}")
 	f.Add("plans: {r: {isolation: row, schema: s, login: l}}\ntenants: {a: {plan: r, cluster: other}}")
+	f.Add("plans: {p: {limits: {max_conns: 2, guaranteed_conns: 1}}}\ntenants: {a: {plan: p, cluster: main, isolation: schema, limits: {guaranteed_conns: 3, weight: 9}}}")
+	f.Add("tenants: {a: {cluster: main, isolation: database, dsn: 'host=alias.internal dbname=a user=spare'}}")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "file:") || strings.Contains(text, "ssl") || strings.Contains(text, "service") || strings.Contains(text, "passfile") {
 			return // reads files of this machine
@@ -53,6 +55,10 @@ func FuzzParse(f *testing.F) {
 					t.Fatalf("two tenants in %q", key)
 				}
 				schemas[key] = true
+			}
+			l := tenant.Limits
+			if l.MaxConns > 0 && l.GuaranteedConns > l.MaxConns || l.GuaranteedConns < 0 || l.Weight < 0 || l.Weight > 1000 {
+				t.Fatalf("limits %+v", l)
 			}
 			if tenant.Login == "" && tenant.DSN.IsZero() && !tenant.SharedLogin {
 				t.Fatalf("the cluster's login passes for %s's own", tenant.ID)

@@ -26,6 +26,9 @@ type reader struct {
 	// anchors of anchors of anchors from being multiplied out. A nil entry
 	// is a mapping that is being read right now.
 	flat map[*yaml.Node][]pair
+	// alike holds labels by their content: a map is the greater part of a
+	// record, many tenants have the same, and records never change.
+	alike map[string]map[string]string
 }
 
 // document parses the text and returns its top node, nil when it is empty or

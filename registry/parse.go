@@ -37,7 +37,7 @@ func ParseDocuments(docs []Document, clusters map[string]Cluster) ([]*Tenant, er
 // parse also returns the files that secrets refer to, even when it fails.
 func parse(docs []Document, clusters map[string]Cluster) ([]*Tenant, []secretFile, error) {
 	p := parser{
-		reader: reader{flat: map[*yaml.Node][]pair{}},
+		reader: reader{flat: map[*yaml.Node][]pair{}, alike: map[string]map[string]string{}},
 		plans:  map[string]*settings{},
 		first:  map[ID]position{},
 	}
@@ -109,6 +109,11 @@ func (p *parser) plan(pair pair) {
 		s = &settings{}
 	}
 	p.plans[pair.key] = s
+	planned := Limits{MaxConns: s.maxConns.value, GuaranteedConns: s.guaranteedConns.value}
+	if wrong := planned.overpromise(s.maxConns.at.from(s.guaranteedConns.at)); wrong != "" {
+		p.problems.add(s.guaranteedConns.at, field+".limits.guaranteed_conns", "%s", wrong)
+		s.guaranteedConns = given[int]{} // once is enough, not again for every tenant
+	}
 	if Isolation(s.isolation.value) == IsolationRow {
 		return
 	}

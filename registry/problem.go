@@ -95,7 +95,7 @@ func (p position) String() string {
 // from names p for a reader who is looking at other.
 func (p position) from(other position) string {
 	switch {
-	case p.line == 0:
+	case p.line == 0, p == other:
 		return ""
 	case p.file == other.file:
 		return " (line " + strconv.Itoa(p.line) + ")"

@@ -1,7 +1,7 @@
 package registry
 
 import (
-	"strconv"
+	"fmt"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -79,12 +79,20 @@ func (r *reader) flag(p pair, field string) given[bool] {
 }
 
 func (r *reader) count(p pair, field string, limit int) given[int] {
+	return r.whole(p, field, 0, limit, func(n int) string { return checkCount(n, limit) })
+}
+
+func (r *reader) weight(p pair, field string) given[int] {
+	return r.whole(p, field, 1, maxWeight, checkWeight)
+}
+
+func (r *reader) whole(p pair, field string, least, most int, check func(int) string) given[int] {
 	g := given[int]{at: p.at}
 	if p.value.Kind != yaml.ScalarNode || p.value.Tag != "!!int" || p.value.Decode(&g.value) != nil {
-		r.wrong(p, field, "must be a whole number of 0 to "+strconv.Itoa(limit)+", without quotes")
+		r.wrong(p, field, fmt.Sprintf("must be a whole number of %d to %d, without quotes", least, most))
 		return g
 	}
-	r.wrong(p, field, checkCount(g.value, limit))
+	r.wrong(p, field, check(g.value))
 	return g
 }
 

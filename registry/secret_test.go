@@ -26,7 +26,7 @@ func TestNoWayOfPrintingShowsASecret(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p", "%10s", "%T", "%w"} {
 		for name, v := range map[string]any{
 			"value": s, "pointer": &s, "slice": []registry.Secret{s}, "map": map[string]registry.Secret{"k": s},
-			"tenant": record, "cluster": registry.Cluster{DSN: s, Admin: s}, "hidden": hidden, "hidden pointer": &hidden,
+			"tenant": record, "cluster": registry.Cluster{DSN: s, Admin: s, SpareDSN: s}, "hidden": hidden, "hidden pointer": &hidden,
 		} {
 			shown[verb+" of "+name] = fmt.Sprintf(verb, v)
 		}

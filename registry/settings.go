@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"fmt"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -16,7 +17,7 @@ type settings struct {
 	ddl                                    given[bool]
 	labels                                 map[string]string
 
-	maxConns, queue                                       given[int]
+	maxConns, queue, guaranteedConns, weight              given[int]
 	statementTimeout, idleInTransactionTimeout, idleAfter given[time.Duration]
 }
 
@@ -33,7 +34,7 @@ func planKeys() []string {
 }
 
 func limitKeys() []string {
-	return []string{"max_conns", "queue", "statement_timeout", "idle_in_transaction_timeout", "idle_after"}
+	return []string{"max_conns", "queue", "guaranteed_conns", "weight", "statement_timeout", "idle_in_transaction_timeout", "idle_after"}
 }
 
 // settings reads the mapping of a tenant or of a plan; nil when it is none.
@@ -91,6 +92,11 @@ func (r *reader) labels(node *yaml.Node, field string) map[string]string {
 		}
 		labels[p.key] = r.text(p, join(field, p.key), nil).value
 	}
+	content := fmt.Sprintf("%q", labels) // in the order of the keys
+	if same, ok := r.alike[content]; ok {
+		return same
+	}
+	r.alike[content] = labels
 	return labels
 }
 
@@ -102,6 +108,10 @@ func (r *reader) limits(s *settings, node *yaml.Node, field string) {
 			s.maxConns = r.count(p, path, maxConns)
 		case "queue":
 			s.queue = r.count(p, path, maxQueue)
+		case "guaranteed_conns":
+			s.guaranteedConns = r.count(p, path, maxConns)
+		case "weight":
+			s.weight = r.weight(p, path)
 		case "statement_timeout":
 			s.statementTimeout = r.duration(p, path)
 		case "idle_in_transaction_timeout":
@@ -122,6 +132,8 @@ func (s *settings) over(plan *settings) *settings {
 	merged.ddl = s.ddl.or(plan.ddl)
 	merged.maxConns = s.maxConns.or(plan.maxConns)
 	merged.queue = s.queue.or(plan.queue)
+	merged.guaranteedConns = s.guaranteedConns.or(plan.guaranteedConns)
+	merged.weight = s.weight.or(plan.weight)
 	merged.statementTimeout = s.statementTimeout.or(plan.statementTimeout)
 	merged.idleInTransactionTimeout = s.idleInTransactionTimeout.or(plan.idleInTransactionTimeout)
 	merged.idleAfter = s.idleAfter.or(plan.idleAfter)
@@ -149,6 +161,7 @@ func (s *settings) tenant(id ID) *Tenant {
 		Password: s.password.value, DSN: s.dsn.value, DDL: s.ddl.value, Labels: s.labels,
 		Limits: Limits{
 			MaxConns: s.maxConns.value, Queue: s.queue.value,
+			GuaranteedConns: s.guaranteedConns.value, Weight: s.weight.value,
 			StatementTimeout:         s.statementTimeout.value,
 			IdleInTransactionTimeout: s.idleInTransactionTimeout.value,
 			IdleAfter:                s.idleAfter.value,
@@ -179,6 +192,10 @@ func (s *settings) written(field string) position {
 		return s.password.at
 	case "dsn":
 		return s.dsn.at
+	case "limits.max_conns":
+		return s.maxConns.at
+	case "limits.guaranteed_conns":
+		return s.guaranteedConns.at
 	default:
 		return position{}
 	}

@@ -10,9 +10,11 @@ const (
 	Added     ChangeKind = "added"
 	Changed   ChangeKind = "changed"
 	Suspended ChangeKind = "suspended" // it was active and is not any more
-	// LimitsChanged: nothing but MaxConns, Queue, GuaranteedConns or Weight.
+	Removed   ChangeKind = "removed"
+	// LimitsChanged is told instead of Changed when the record was active, is
+	// active, and differs in MaxConns, Queue, GuaranteedConns and Weight of
+	// its limits alone. A source that is not sure tells Changed.
 	LimitsChanged ChangeKind = "limits"
-	Removed       ChangeKind = "removed"
 )
 
 // Change tells that a record is not what it was.
@@ -47,7 +49,8 @@ type Counter interface {
 }
 
 // kindOf says what the change from one version of a record to the next is;
-// nil is no record.
+// nil is no record. It never says LimitsChanged, for there may have been
+// versions in between; diffKind does.
 func kindOf(from, to *Tenant) ChangeKind {
 	switch {
 	case from == nil:
@@ -59,4 +62,13 @@ func kindOf(from, to *Tenant) ChangeKind {
 	default:
 		return Changed
 	}
+}
+
+// diffKind is kindOf for versions of which one follows the other.
+func diffKind(from, to *Tenant) ChangeKind {
+	kind := kindOf(from, to)
+	if kind == Changed && from.Active() && from.sameButLimits(to) {
+		return LimitsChanged
+	}
+	return kind
 }

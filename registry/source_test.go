@@ -62,9 +62,13 @@ func render(t *testing.T, tenants []*registry.Tenant) string {
 		record["ddl"] = tenant.DDL
 		record["limits"] = map[string]any{
 			"max_conns": tenant.Limits.MaxConns, "queue": tenant.Limits.Queue,
+			"guaranteed_conns":            tenant.Limits.GuaranteedConns,
 			"statement_timeout":           tenant.Limits.StatementTimeout.String(),
 			"idle_in_transaction_timeout": tenant.Limits.IdleInTransactionTimeout.String(),
 			"idle_after":                  tenant.Limits.IdleAfter.String(),
+		}
+		if tenant.Limits.Weight != 0 {
+			record["limits"].(map[string]any)["weight"] = tenant.Limits.Weight
 		}
 		if tenant.Labels != nil {
 			record["labels"] = tenant.Labels
@@ -124,15 +128,17 @@ func TestARefusedReplacementChangesNothing(t *testing.T) {
 	static := newStatic(t, tenant("acme"))
 	bad := &registry.Tenant{
 		ID: registry.MustParseID("bad"), Status: "great", Cluster: "main", Isolation: registry.IsolationSchema,
-		Schema: "public", Limits: registry.Limits{Queue: -1, IdleAfter: -time.Second},
+		Schema: "public", Limits: registry.Limits{Queue: -1, Weight: 1001, MaxConns: 2, GuaranteedConns: 3, IdleAfter: -time.Second},
 	}
 	err := static.Replace(bad, tenant("acme"), tenant("acme"), &registry.Tenant{})
 	want := `tenants.bad.status: is "great"; it must be pending, active, suspended or retired
 tenants.bad.schema: is "public", which everybody can see; give the tenant another one
 tenants.bad.limits.queue: is -1; it must be 1 to 1000000, or 0 for the default of pools
+tenants.bad.limits.weight: is 1001; it must be 1 to 1000
 tenants.bad.limits.idle_after: is -1s; a duration cannot be negative, and 0s means the default of pools
 tenants.acme: is given twice
-tenants: has a record without an id at 3; ParseID makes one`
+tenants: has a record without an id at 3; ParseID makes one
+tenants.bad.limits.guaranteed_conns: is 3, but max_conns is 2; no more can be guaranteed than are allowed`
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
 	}

@@ -86,7 +86,7 @@ func (s *store) diffLocked(old *snapshot, tenants []*Tenant) []Change {
 			}
 		}
 		t.Version = next
-		changes = append(changes, Change{t.ID, kindOf(was, t)})
+		changes = append(changes, Change{t.ID, diffKind(was, t)})
 	}
 	if kept < len(old.sorted) {
 		changes = append(changes, removed(old.sorted, tenants)...)

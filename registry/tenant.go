@@ -35,10 +35,10 @@ type Limits struct {
 	// Queue is the most callers that may wait for one of them.
 	Queue int
 	// GuaranteedConns is how many of its connections are never taken from the
-	// tenant for others.
+	// tenant for others. At most MaxConns.
 	GuaranteedConns int
 	// Weight is the tenant's share of the cluster's budget under contention,
-	// relative to the others'.
+	// relative to the others'; 0 means 1.
 	Weight int
 	// StatementTimeout is sent to the server as statement_timeout.
 	StatementTimeout time.Duration
@@ -47,6 +47,12 @@ type Limits struct {
 	IdleInTransactionTimeout time.Duration
 	// IdleAfter is how long the pool may stay unused before it is evicted.
 	IdleAfter time.Duration
+}
+
+// rest are the limits without those that a running pool can follow.
+func (l Limits) rest() Limits {
+	l.MaxConns, l.Queue, l.GuaranteedConns, l.Weight = 0, 0, 0, 0
+	return l
 }
 
 // Tenant is one record: who the tenant is and where its data lives. A
@@ -106,6 +112,15 @@ func (t *Tenant) equal(other *Tenant) bool {
 		t.Schema == other.Schema && t.Database == other.Database && t.Login == other.Login &&
 		t.Password == other.Password && t.DSN == other.DSN && t.Limits == other.Limits &&
 		t.DDL == other.DDL && t.SharedLogin == other.SharedLogin && maps.Equal(t.Labels, other.Labels)
+}
+
+// sameButLimits reports whether both records say the same, apart from
+// MaxConns, Queue, GuaranteedConns and Weight of their limits: whether a pool
+// of the one can go on as a pool of the other.
+func (t *Tenant) sameButLimits(other *Tenant) bool {
+	a, b := *t, *other
+	a.Limits, b.Limits = a.Limits.rest(), b.Limits.rest()
+	return a.equal(&b)
 }
 
 // byID orders records.

@@ -55,9 +55,8 @@ func newValidation(file string, clusters map[string]Cluster) *validation {
 		problems: problems,
 	}
 	for name, s := range known {
-		v.logins[login{name, s.login}]++
-		if s.admin != "" && s.admin != s.login {
-			v.logins[login{name, s.admin}]++
+		for _, role := range s.logins {
+			v.logins[login{name, role}]++
 		}
 	}
 	return v
@@ -113,7 +112,17 @@ func (v *validation) particulars(s *subject) {
 	} else if s.Login == "" && !s.Password.IsZero() {
 		v.wrong(s, "password", "has no login to belong to; give the login too, or leave the password out")
 	}
+	v.guarantee(s)
 	v.isolation(s)
+}
+
+// guarantee checks that a tenant is not promised more connections than it may
+// have. Defaults of pools may be neither: pools keeps to the lesser.
+func (v *validation) guarantee(s *subject) {
+	const field = "limits.guaranteed_conns"
+	if wrong := s.Limits.overpromise(s.at("limits.max_conns").from(s.at(field))); wrong != "" {
+		v.wrong(s, field, "%s", wrong)
+	}
 }
 
 // isolation checks that the record says what its isolation needs.
@@ -185,7 +194,7 @@ func (v *validation) ownDSN(s *subject, home site) bool {
 		if slices.Contains(home.addresses, addr) {
 			continue
 		}
-		v.wrong(s, "dsn", "leads to %s, which is %s; its connections would be counted where they are not", addr, v.whose(addr, s.Cluster))
+		v.wrong(s, "dsn", "leads to %s, which is %s", addr, v.whose(addr, s.Cluster))
 		return false
 	}
 	if wrong := checkName(where.database); wrong != "" {
@@ -207,14 +216,15 @@ func (v *validation) unresolved(s *subject) bool {
 	return s.DSN == s.given.dsn.value && (strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:"))
 }
 
-// whose says which cluster an address belongs to.
+// whose says which cluster an address belongs to, and what to do about one
+// that is not the tenant's own.
 func (v *validation) whose(addr, cluster string) string {
 	for _, name := range v.names {
 		if slices.Contains(v.sites[name].addresses, addr) {
-			return "cluster " + name + ", not " + cluster
+			return "cluster " + name + ", not " + cluster + "; its connections would be counted where they are not"
 		}
 	}
-	return "no cluster's address"
+	return "no cluster's address; if it is the same server, add it to clusters." + cluster + ".addresses, else name another cluster"
 }
 
 // nearestOf is nearest for names that a file chooses, of which there may be

@@ -115,7 +115,7 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 		return err
 	}
 	m := newMetrics(r.cfg)
-	file, err := fileSource(r.file, r.cfg.Clusters, a.Env, m, r.log)
+	file, reload, err := fileSource(r.file, r.cfg.Clusters, a.Env, m, r.log)
 	if err != nil {
 		return err
 	}
@@ -130,6 +130,7 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 	if err != nil {
 		return err
 	}
+	reload.begin(s.keeper)
 	return s.run(ctx, func(at Addresses) {
 		tenants, err := allTenants(ctx, source)
 		if err != nil {

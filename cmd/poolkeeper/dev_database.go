@@ -120,10 +120,9 @@ func (d *database) cluster(c registry.Cluster, passwords credentials) (registry.
 	dsn, admin := *d.admin, *d.admin
 	dsn.User = url.UserPassword(login, password.Reveal())
 	dsn.Path, admin.Path = wanted.Path, wanted.Path
-	return registry.Cluster{
-		DSN:   registry.NewSecret(dsn.String()),
-		Admin: registry.NewSecret(admin.String()),
-	}, nil
+	c.DSN, c.Admin = registry.NewSecret(dsn.String()), registry.NewSecret(admin.String())
+	c.Addresses, c.SpareDSN = nil, registry.Secret{} // they are the other server's
+	return c, nil
 }
 
 // plainError leaves out the name of the package that found it.

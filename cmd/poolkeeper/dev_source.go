@@ -63,6 +63,11 @@ func (d *devSource) Count() map[registry.Status]int { return d.File.Count() }
 // it is made real; then its change is told a second time.
 func (d *devSource) Watch(ctx context.Context, notify func([]registry.Change)) error {
 	return d.File.Watch(ctx, func(changes []registry.Change) {
+		for i, c := range changes {
+			if c.Kind == registry.LimitsChanged {
+				changes[i].Kind = registry.Changed // it is pending in between
+			}
+		}
 		notify(changes)
 		if len(changes) == 0 {
 			changes = d.behind(ctx) // some may have been missed

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +20,9 @@ func (a *App) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the tenants of a configuration file",
 		Long: `Serve the tenants of a configuration file. Their records are followed while it
-runs: save the file and they change. Everything else in the file takes effect
-at the next start. SIGINT or SIGTERM stops gracefully, a second one at once.`,
+runs: save the file and they change, and so do the budgets of the clusters.
+Everything else in the file takes effect at the next start. SIGINT or SIGTERM
+stops gracefully, a second one at once.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.serve(cmd.Context(), path)
@@ -42,7 +42,7 @@ func (a *App) serve(ctx context.Context, path string) error {
 		log.Warn("router.dev is on: whoever can reach this server can name any tenant")
 	}
 	m := newMetrics(cfg)
-	source, err := fileSource(cfg, cfg.Clusters, a.Env, m, log)
+	source, reload, err := fileSource(cfg, cfg.Clusters, a.Env, m, log)
 	if err != nil {
 		return err
 	}
@@ -55,6 +55,7 @@ func (a *App) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	reload.begin(s.keeper)
 	return s.run(ctx, a.serving)
 }
 
@@ -73,19 +74,22 @@ func newMetrics(cfg *config.Config) *metrics.Metrics {
 // fileSource follows the tenants of the configuration file, which is held as
 // a whole to the rules of a start. clusters are those to use, which dev
 // replaces.
-func fileSource(cfg *config.Config, clusters map[string]registry.Cluster, env []string, m *metrics.Metrics, log *slog.Logger) (*registry.File, error) {
-	return registry.NewFile(registry.FileConfig{
+func fileSource(cfg *config.Config, clusters map[string]registry.Cluster, env []string, m *metrics.Metrics, log *slog.Logger) (*registry.File, *reloading, error) {
+	reload := &reloading{file: cfg.Follow(env), log: log}
+	file, err := registry.NewFile(registry.FileConfig{
 		Path:     cfg.Path(),
 		Dir:      cfg.TenantsDir,
 		Clusters: clusters,
-		Check: cfg.Check(env, func(settings []string) {
-			log.Warn("settings changed in the file; they take effect at the next start", "settings", strings.Join(settings, ", "))
-		}),
+		Check:    reload.file.Check,
 		Reloaded: func(added, changed, removed int, err error) {
 			m.Reloaded(err)
 			logReload(log, added, changed, removed, err)
+			if err == nil {
+				reload.takeOver()
+			}
 		},
 	})
+	return file, reload, err
 }
 
 // logReload gives each problem of a refused file a line.

@@ -106,6 +106,28 @@ func TestServeFollowsItsFile(t *testing.T) {
 	})
 }
 
+func TestServeFollowsTheBudgetsOfItsClusters(t *testing.T) {
+	t.Parallel()
+	path := serveConfig(t, "")
+	p := start(t, "serve", "--config", path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tuned := strings.Replace(string(text), "  main:\n", "  main:\n    budget: 17\n    spares: %d\n", 1)
+	write(t, path, fmt.Sprintf(tuned, 17)) // as many as the budget: refused as a whole
+	p.eventually(t, "the mistake is in the log", func() bool {
+		return strings.Contains(p.stderr.String(), "clusters.main.spares: is 17, but the budget is 17")
+	})
+	write(t, path, fmt.Sprintf(tuned, 1))
+	p.eventually(t, "the change is in the log", func() bool {
+		return strings.Contains(p.stderr.String(), "cluster=main budget=17 spares=1")
+	})
+	if strings.Contains(p.stderr.String(), "at the next start") {
+		t.Errorf("a budget waits for the next start:\n%s", p.stderr.String())
+	}
+}
+
 func TestServeGoesOnWhenOneTenantCannotBeOnboarded(t *testing.T) {
 	t.Parallel()
 	path := serveConfig(t, "  broken: {cluster: main, isolation: schema, schema: broken, login: postgres, password: swordfish}\n")

@@ -28,6 +28,10 @@ type Terms struct {
 	// Spare accounts have no callers: up to Max slots that nobody wants are
 	// kept resting for others.
 	Spare bool
+	// Room has a spare account filled also when every permission is in use:
+	// what has rested for KeepWarm is closed for it. It is for connections
+	// that do what none that rests with somebody can.
+	Room bool
 	// Urgent accounts come before all others, and are not refused because
 	// those are many.
 	Urgent bool
@@ -37,8 +41,9 @@ type Terms struct {
 type Account struct {
 	budget *Budget
 	holder Holder
-	mark   uint32      // of its name, remembered by slots
-	excess atomic.Bool // it holds more than its maximum
+	mark   uint32       // of its name, remembered by slots
+	excess atomic.Bool  // it holds more than its maximum
+	pace   atomic.Int64 // how long it is between two callers, 0: not known
 
 	// Guarded by the budget's mutex.
 	terms   Terms
@@ -50,6 +55,7 @@ type Account struct {
 	wanted  int   // what it counts for in Budget.wants
 	covered int   // and in Budget.covered
 	paused  int64 // a spare account is not refilled before
+	due     int64 // nor before, which a timer is for
 	closed  bool
 	place   int // in the heap of those who wait, or -1
 }
@@ -158,6 +164,15 @@ func (a *Account) Close() {
 	b.reorder(a)
 	b.settle()
 }
+
+// Pace says how long it is between two callers of the account, as far as can
+// be told. It may be called at any time, with any lock held.
+func (a *Account) Pace(gap int64) { a.pace.Store(gap) }
+
+// coldSince is when a slot that rests since then counts as having come to
+// rest: who comes rarely is not expected back soon because it was here just
+// now.
+func (a *Account) coldSince(since, now int64) int64 { return min(since, now-a.pace.Load()) }
 
 // Numbers returns what the account holds, how much of it is being opened, and
 // what it waits for beyond.

@@ -31,13 +31,15 @@
 // A permission that is free is given at once, also to one for whom a slot is
 // being closed; that slot is then for whoever waits next. When there is none, a
 // resting slot is taken: a spare first, else the one that has rested longest,
-// of an account above its guarantee. Two rules keep connections from being
+// of an account above its guarantee. Whose account is rarely called counts as
+// having rested for as long as it is between two calls (Account.Pace), so that
+// one call does not keep the connections of busier ones away. Two rules keep connections from being
 // tossed about: one used a moment ago is spared (StealAfter) until whoever
 // waits has waited as long itself; and an account that holds more than the
 // other would be left with, by weight, may only have what has rested for
-// KeepWarm (unless it is below its guarantee). Among resting slots that rested
-// about equally long, one that served the taker before is preferred: the
-// server's process still knows its tables.
+// KeepWarm (unless it is below its guarantee). Among resting slots one that
+// served the taker before is preferred, unless another has rested for far
+// longer: the server's process still knows its tables.
 //
 // While somebody waits, a slot that falls free goes to the first in this
 // order, which may be the holder's own next caller (Slot.Yield).

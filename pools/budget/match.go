@@ -167,6 +167,9 @@ func (b *Budget) give(s *Slot, a *Account) {
 
 // transfer gives s, which rests or was given up, to a.
 func (b *Budget) transfer(s *Slot, a *Account) {
+	if s.account.terms.Spare {
+		s.account.due = b.cfg.Now() + int64(b.cfg.RefillAfter)
+	}
 	b.rob(s)
 	s.account = a
 	b.receive(s, a)
@@ -208,11 +211,45 @@ func (b *Budget) rob(s *Slot) {
 	}
 }
 
-// refill opens spares while permissions are free that nobody wants.
+// refill opens spares while permissions are free: what is so after match,
+// nobody wants.
 func (b *Budget) refill() {
 	for _, a := range b.spares {
-		for a.held < a.terms.Max && b.wants == 0 && len(b.slots) < b.size && b.cfg.Now() >= a.paused {
+		now := b.cfg.Now()
+		if now < a.paused {
+			continue
+		}
+		if now < a.due {
+			b.refillAt(a, now)
+			continue
+		}
+		for a.held < a.terms.Max && len(b.slots) < b.size {
 			b.grant(a)
 		}
+		if a.terms.Room && b.wants == 0 {
+			b.makeRoom(a)
+		}
+	}
+}
+
+// refillAt has the timer refill what lacks, unless it is for somebody who
+// waits: then much will happen before long.
+func (b *Budget) refillAt(a *Account, now int64) {
+	if b.wants == 0 && a.held < a.terms.Max {
+		b.retryAt(a.due, now)
+	}
+}
+
+// makeRoom closes what has rested for long, as much as the spare account a
+// lacks beyond what is free or on its way.
+func (b *Budget) makeRoom(a *Account) {
+	now := b.cfg.Now()
+	for a.terms.Max-a.held > b.size-b.live() && !b.over() {
+		s, again := b.victim(a, now, anything)
+		if s == nil {
+			b.retryAt(again, now)
+			return
+		}
+		b.evict(s, Stolen, nil)
 	}
 }

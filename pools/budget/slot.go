@@ -1,6 +1,9 @@
 package budget
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // States of a slot; greater than stateTaken: it rests since then.
 const (
@@ -28,9 +31,8 @@ type Slot struct {
 	pledged *Account // for whom it is being closed
 	closing bool
 	freed   bool
-	pos     int // in Budget.slots
-	served  [remembered]uint32
-	next    int // in served
+	pos     int                // in Budget.slots
+	served  [remembered]uint32 // the last one first
 }
 
 // Rest says that the connection is idle, since now (greater than zero).
@@ -124,16 +126,14 @@ func (s *Slot) resting() bool { return s.state.Load() > 0 && s.account != nil }
 // opening reports whether it was granted and is not in use yet.
 func (s *Slot) opening() bool { return s.state.Load() == stateTaken && !s.closing }
 
+// remember notes who was served, the last one first.
 func (s *Slot) remember(mark uint32) {
-	s.served[s.next%remembered] = mark
-	s.next++
+	at := slices.Index(s.served[:], mark)
+	if at < 0 {
+		at = remembered - 1
+	}
+	copy(s.served[1:at+1], s.served[:at])
+	s.served[0] = mark
 }
 
-func (s *Slot) servedBefore(mark uint32) bool {
-	for _, m := range s.served {
-		if m == mark {
-			return true
-		}
-	}
-	return false
-}
+func (s *Slot) servedBefore(mark uint32) bool { return slices.Contains(s.served[:], mark) }

@@ -2,12 +2,13 @@ package budget
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
 // looked is how many slots are looked at for the best victim: a budget of
 // thousands need not be searched whole for one that is cold enough. Where none
-// is found among as many, the search goes on until there is one.
+// is found among as many, the next are looked at.
 const looked = 512
 
 // how says what is looked for.
@@ -64,7 +65,7 @@ func (b *Budget) search(a *Account, now int64, how how) search {
 		start = int(uint64(now) % uint64(len(b.slots))) //nolint:gosec // now is positive
 	}
 	for i := range b.slots {
-		if i >= looked && found.best(now, how).slot != nil {
+		if i > 0 && i%looked == 0 && found.best(now, how).slot != nil {
 			break
 		}
 		s := b.slots[(start+i)%len(b.slots)]
@@ -80,9 +81,12 @@ func (b *Budget) search(a *Account, now int64, how how) search {
 // weigh sorts one resting slot in.
 func (f *search) weigh(b *Budget, a *Account, s *Slot, since, now int64) {
 	if s.account.terms.Spare {
-		if a.takes(s) {
+		switch {
+		case a.takes(s):
 			f.spare.colder(s, since, since)
-		} else {
+		case s.account.terms.Room: // it would be opened anew, in place of something else
+			f.any.colder(s, since, math.MaxInt64)
+		default:
 			f.any.colder(s, since, 0) // nobody's: before anything that is somebody's
 		}
 		return
@@ -96,13 +100,14 @@ func (f *search) weigh(b *Budget, a *Account, s *Slot, since, now int64) {
 		}
 		return
 	}
+	cold := s.account.coldSince(since, now)
 	if !a.takes(s) {
-		f.any.colder(s, since, since)
+		f.any.colder(s, since, cold)
 		return
 	}
-	f.own.colder(s, since, since)
+	f.own.colder(s, since, cold)
 	if s.servedBefore(a.mark) {
-		f.known.colder(s, since, since)
+		f.known.colder(s, since, cold)
 	}
 }
 
@@ -113,16 +118,21 @@ func (b *Budget) spareFor(a *Account) bool {
 	})
 }
 
+// known is how many times longer than a connection that served the account
+// before the coldest one may have rested, to be passed over for it. A server's
+// process that has read a tenant's part of the catalogue answers in a fraction
+// of the time; which of the cold ones is taken matters little.
+const known = 100
+
 // best chooses: a spare; one that can be taken over, by preference one that
-// served the account and has rested half as long as the coldest; else one to
-// close.
+// served the account before; else one to close.
 func (f *search) best(now int64, how how) candidate {
 	switch {
 	case f.spare.slot != nil:
 		return f.spare
 	case how == spares:
 		return candidate{}
-	case f.known.slot != nil && 2*(now-f.known.since) >= now-f.own.since:
+	case f.known.slot != nil && known*(now-f.known.rank) >= now-f.own.rank:
 		return f.known
 	case f.own.slot != nil:
 		return f.own
@@ -139,7 +149,8 @@ func (f *search) best(now int64, how how) candidate {
 // take for that reason, none that comes after it may take either.
 func (b *Budget) ripe(a, owner *Account, since int64) int64 {
 	at := min(since, a.since) + int64(b.cfg.StealAfter)
-	if poorer := (owner.held-1)*a.terms.Weight < a.held*owner.terms.Weight; poorer && !a.urgent() {
+	poorer := (owner.held-1)*a.terms.Weight < a.held*owner.terms.Weight
+	if (poorer || a.terms.Spare) && !a.urgent() {
 		at = max(at, since+int64(b.cfg.KeepWarm))
 	}
 	return at

@@ -32,9 +32,15 @@ type Server struct {
 	scripts  map[string]func(*Session) error
 	sessions map[*Session]struct{}
 	onStart  func(*Session) error
+	onEnd    func(*Session)
 	lost     bool
+	faithful bool // until DISCARD ALL
 	powerful bool
 	offered  int
+
+	gatekeeper string
+	forbidden  map[string]bool
+	census     census
 }
 
 // New returns a server that presents itself as PostgreSQL of the given major
@@ -42,7 +48,7 @@ type Server struct {
 func New(version int) *Server {
 	return &Server{
 		version: version, offered: 97, queries: map[string]int{},
-		scripts: map[string]func(*Session) error{}, sessions: map[*Session]struct{}{},
+		scripts: map[string]func(*Session) error{}, sessions: map[*Session]struct{}{}, forbidden: map[string]bool{},
 	}
 }
 
@@ -55,7 +61,7 @@ func (s *Server) Dial(context.Context, string, string) (net.Conn, error) {
 		return nil, ErrRefused
 	}
 	client, server := newPipe()
-	session := &Session{server: s, conn: server, cancelled: make(chan struct{}, 1)}
+	session := &Session{server: s, conn: server, life: s.census.born(), cancelled: make(chan struct{}, 1)}
 	go session.serve()
 	return client, nil
 }
@@ -76,11 +82,27 @@ func (s *Server) OnStart(fn func(*Session) error) {
 	s.onStart = fn
 }
 
+// OnEnd has fn run when a session ends, before the server's side is gone. It
+// runs on the session's goroutine and may block: a server that takes its time.
+func (s *Server) OnEnd(fn func(*Session)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onEnd = fn
+}
+
 // LosePins makes the server forget what SET said: a server that lies.
 func (s *Server) LosePins(lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lost = lost
+	s.lost, s.faithful = lost, false
+}
+
+// LosePinsAfterDiscard makes it lie in sessions alone that DISCARD ALL was run
+// in: those that change hands.
+func (s *Server) LosePinsAfterDiscard(lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost, s.faithful = lost, true
 }
 
 // Stop cuts every connection and refuses new ones.
@@ -159,6 +181,12 @@ func (s *Server) enter(session *Session) error {
 
 func (s *Server) leave(session *Session) {
 	s.mu.Lock()
+	end := s.onEnd
+	s.mu.Unlock()
+	if end != nil {
+		end(session)
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
 }
@@ -218,10 +246,10 @@ func (s *Server) offers() string {
 	return strconv.Itoa(s.offered)
 }
 
-func (s *Server) lying() bool {
+func (s *Server) lying(discarded bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lost
+	return s.lost && (discarded || !s.faithful)
 }
 
 func (s *Server) versionText() string { return fmt.Sprintf("%d.4", s.version) }

@@ -1,7 +1,6 @@
 package poolstest
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -29,6 +28,9 @@ type Session struct {
 	startup   map[string]string
 	prepared  map[string]bool
 	reported  string
+	bound     string // the first parameter of what was bound last
+	discarded bool   // DISCARD ALL was run
+	life      *life
 	cancelled chan struct{}
 }
 
@@ -54,8 +56,12 @@ func Hang(s *Session) error {
 	return Fail("57014", "canceling statement due to user request")
 }
 
+// Kill ends the connection, as a server does that crashes.
+func (s *Session) Kill() { _ = s.conn.Close() } // it may be over
+
 func (s *Session) serve() {
 	defer s.conn.Close() //nolint:errcheck // nothing is left to be said
+	defer s.server.census.died(s.life)
 	s.backend = pgproto3.NewBackend(s.conn, s.conn)
 	if !s.start() {
 		return
@@ -77,7 +83,13 @@ func (s *Session) start() bool {
 		return false
 	}
 	switch msg := msg.(type) {
+	case *pgproto3.SSLRequest: // there is no TLS
+		if _, err := s.conn.Write([]byte("N")); err != nil {
+			return false
+		}
+		return s.start()
 	case *pgproto3.CancelRequest:
+		s.server.census.cancels(s.life)
 		s.server.cancel(msg.ProcessID)
 		return false
 	case *pgproto3.StartupMessage:
@@ -142,7 +154,10 @@ func (s *Session) answer(msg pgproto3.FrontendMessage) error {
 		s.backend.Send(&pgproto3.ParameterDescription{})
 		s.backend.Send(&pgproto3.NoData{})
 	case *pgproto3.Bind:
-		s.startup["\x00bound"] = s.startup["\x00"+msg.PreparedStatement]
+		s.startup["\x00bound"], s.bound = s.startup["\x00"+msg.PreparedStatement], ""
+		if len(msg.Parameters) > 0 {
+			s.bound = string(msg.Parameters[0])
+		}
 		s.backend.Send(&pgproto3.BindComplete{})
 	case *pgproto3.Execute:
 		s.statement(s.startup["\x00bound"])
@@ -188,7 +203,9 @@ func (s *Session) statement(sql string) bool {
 	case "begin", "BEGIN":
 		s.InTransaction = true
 	case "DISCARD":
-		s.discard(rest)
+		if rest == "ALL" {
+			_ = s.Discard()
+		}
 		s.complete(sql)
 		return true
 	case "SELECT":
@@ -199,7 +216,7 @@ func (s *Session) statement(sql string) bool {
 }
 
 func (s *Session) set(text string) {
-	if s.server.lying() {
+	if s.server.lying(s.discarded) {
 		return
 	}
 	if name, value, ok := strings.Cut(text, " TO "); ok {
@@ -207,38 +224,40 @@ func (s *Session) set(text string) {
 	}
 }
 
-func (s *Session) discard(what string) {
-	if what == "ALL" {
-		s.Settings = maps.Clone(s.startup)
-		clear(s.prepared)
-	}
+// Discard does what DISCARD ALL does, for a script that stands in its place.
+func (s *Session) Discard() error {
+	s.Settings, s.discarded = maps.Clone(s.startup), true
+	clear(s.prepared)
+	return nil
 }
 
-// selects answers the two questions that package pools asks.
+// selects answers the questions that package pools asks.
 func (s *Session) selects(text string) {
 	switch {
+	case s.answerGate(text):
 	case strings.HasPrefix(text, "pg_catalog.pg_terminate_backend("):
 		pid, _ := strconv.ParseUint(strings.Trim(strings.TrimPrefix(text, "pg_catalog.pg_terminate_backend"), "()"), 10, 32)
 		s.server.terminate(uint32(pid))
 	case strings.HasPrefix(text, "rolsuper"):
 		s.row(s.server.powers(), "f", "f", "1", s.server.offers())
-	case strings.HasPrefix(text, "pg_catalog.array_to_json"):
-		s.row(s.path(), s.User, s.User, s.Database, s.Settings["app.tenant_id"], s.dropped())
-	}
-}
-
-// dropped is what the check asks about prepared statements: "t" when the one
-// that the pin prepared is gone.
-func (s *Session) dropped() string {
-	for name := range s.prepared {
-		if strings.HasPrefix(name, "poolkeeper_") {
-			return "f"
+	case strings.HasPrefix(text, "pg_catalog.current_schemas"):
+		if !s.dropped() {
+			s.row(s.path(), s.User, s.User, s.Database, s.Settings["app.tenant_id"], "f")
 		}
 	}
-	return "t"
 }
 
-// path is what array_to_json(current_schemas(false)) gives.
+// dropped reports whether the statement that the pin prepared is gone.
+func (s *Session) dropped() bool {
+	for name := range s.prepared {
+		if strings.HasPrefix(name, "poolkeeper_") {
+			return false
+		}
+	}
+	return true
+}
+
+// path is what current_schemas(false) gives, for names that need no quotes.
 func (s *Session) path() string {
 	schemas := []string{}
 	for name := range strings.SplitSeq(s.Settings["search_path"], ", ") {
@@ -246,8 +265,7 @@ func (s *Session) path() string {
 			schemas = append(schemas, name)
 		}
 	}
-	text, _ := json.Marshal(schemas) // a slice of strings always can be
-	return string(text)
+	return "{" + strings.Join(schemas, ",") + "}"
 }
 
 func (s *Session) row(values ...string) {

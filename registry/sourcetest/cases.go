@@ -16,7 +16,7 @@ func recordComesBack(t *testing.T, f Fixture) {
 		Cluster: "other", Isolation: registry.IsolationSchema, Schema: "Acme schema",
 		Database: "Data-Base", Login: "acme login", Password: registry.NewSecret("it's #1: a 'secret'"),
 		Limits: registry.Limits{
-			MaxConns: 3, Queue: 7, StatementTimeout: 1500 * time.Millisecond,
+			MaxConns: 3, Queue: 7, GuaranteedConns: 2, Weight: 5, StatementTimeout: 1500 * time.Millisecond,
 			IdleInTransactionTimeout: time.Minute, IdleAfter: time.Hour,
 		},
 		DDL: true, Labels: map[string]string{"Team.EU": "Red", "tier": "007", "on": "yes"},
@@ -108,6 +108,41 @@ func kinds(t *testing.T, f Fixture) {
 	expect(t, calls, "acme removed", "hooli changed")
 }
 
+// limits checks both ways: what is told as a change of limits alone must be
+// one; what is one may also be told as any change.
+func limits(t *testing.T, f Fixture) {
+	f.Replace(t, tenant("acme"))
+	calls := watch(t, f.Source, nil)
+	for _, change := range []func(*registry.Limits){
+		func(l *registry.Limits) { l.MaxConns = 9 },
+		func(l *registry.Limits) { l.Queue = 9 },
+		func(l *registry.Limits) { l.GuaranteedConns = 9 },
+		func(l *registry.Limits) { l.Weight = 9 },
+		func(l *registry.Limits) { *l = registry.Limits{MaxConns: 3, Queue: 3, GuaranteedConns: 3, Weight: 3} },
+	} {
+		f.Replace(t, with("acme", func(t *registry.Tenant) { change(&t.Limits) }))
+		if got := next(t, calls); len(got) != 1 || got[0].Kind != registry.LimitsChanged && got[0].Kind != registry.Changed {
+			t.Errorf("a change of limits alone is told as %v", got)
+		}
+	}
+	f.Replace(t, tenant("acme"))
+	next(t, calls)
+	for _, change := range []func(*registry.Tenant){
+		func(t *registry.Tenant) { t.Limits.MaxConns, t.DDL = 9, true },
+		func(t *registry.Tenant) { t.Limits.StatementTimeout = time.Second },
+		func(t *registry.Tenant) { t.Limits.IdleInTransactionTimeout = time.Second },
+		func(t *registry.Tenant) { t.Limits.IdleAfter = time.Second },
+		func(t *registry.Tenant) { t.Limits.Weight, t.Password = 9, registry.NewSecret("other") },
+	} {
+		f.Replace(t, with("acme", change))
+		expect(t, calls, "acme changed")
+	}
+	f.Replace(t, suspended("acme"))
+	expect(t, calls, "acme suspended")
+	f.Replace(t, with("acme", func(t *registry.Tenant) { t.Status, t.Limits.Weight = registry.StatusSuspended, 9 }))
+	expect(t, calls, "acme changed")
+}
+
 func sameIsNotTold(t *testing.T, f Fixture) {
 	f.Replace(t, tenant("acme"), tenant("globex"))
 	calls := watch(t, f.Source, nil)
@@ -173,6 +208,8 @@ func versionGrows(t *testing.T, f Fixture) {
 		func(t *registry.Tenant) { t.Password = registry.NewSecret("two") },
 		func(t *registry.Tenant) { t.Login, t.DSN = "", registry.NewSecret("postgres://a@main.internal/b") },
 		func(t *registry.Tenant) { t.Limits.MaxConns = 9 },
+		func(t *registry.Tenant) { t.Limits.GuaranteedConns = 1 },
+		func(t *registry.Tenant) { t.Limits.Weight = 2 },
 		func(t *registry.Tenant) { t.Limits.IdleAfter = time.Second },
 		func(t *registry.Tenant) { t.DDL = true },
 		func(t *registry.Tenant) { t.Labels = map[string]string{"a": ""} },
@@ -208,13 +245,17 @@ func sharedLogin(t *testing.T, f Fixture) {
 		with("by-dsn", func(t *registry.Tenant) {
 			t.Login, t.DSN = "", registry.NewSecret("host=main.internal user=app dbname=x")
 		}),
+		with("by-alias", func(t *registry.Tenant) {
+			t.Login, t.DSN = "", registry.NewSecret("host=alias.internal user=app dbname=y")
+		}),
+		login("spare", "main", "spare"),
 		with("resting", func(t *registry.Tenant) { t.Login, t.Status = "rests", registry.StatusRetired }),
 		login("working", "main", "rests"),
 		login("case", "main", "Both"),
 	)
 	for id, want := range map[string]bool{
 		"alone": false, "one": true, "two": true, "away": false, "none": true, "same-as-cluster": true,
-		"boss": true, "elsewhere": false, "sole": true, "by-dsn": true, "resting": true, "working": true, "case": false,
+		"boss": true, "elsewhere": false, "sole": true, "by-dsn": true, "by-alias": true, "spare": true, "resting": true, "working": true, "case": false,
 	} {
 		if got := lookup(t, f.Source, id).SharedLogin; got != want {
 			t.Errorf("SharedLogin of %s is %t, want %t", id, got, want)

@@ -25,7 +25,12 @@ type Fixture struct {
 // Clusters are the servers that the records of the suite live on.
 func Clusters() map[string]registry.Cluster {
 	return map[string]registry.Cluster{
-		"main":  {DSN: registry.NewSecret("postgres://app@main.internal/app"), Admin: registry.NewSecret("postgres://boss@main.internal/postgres")},
+		"main": {
+			DSN:       registry.NewSecret("postgres://app@main.internal/app"),
+			Admin:     registry.NewSecret("postgres://boss@main.internal/postgres"),
+			Addresses: []string{"alias.internal:5432"},
+			SpareDSN:  registry.NewSecret("postgres://spare@alias.internal/app"),
+		},
 		"other": {DSN: registry.NewSecret("postgres://app@other.internal/app")},
 	}
 }
@@ -45,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"WhatHasNoRecordIsUnknown", unknown},
 		{"PagesFollowTheOrderOfTheIDs", pages},
 		{"EveryKindOfChangeIsTold", kinds},
+		{"AChangeOfLimitsAloneIsToldAsSuchAndNoOtherIs", limits},
 		{"WhatIsTheSameIsNotTold", sameIsNotTold},
 		{"AWatcherIsToldThatItListens", listening},
 		{"ByTheTimeOfTheCallTheSourceAnswersWithTheChange", answersWhenTold},

@@ -1,0 +1,222 @@
+package pools_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/pools/poolstest"
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// Each wait for the budget ends, and its error names the limit.
+
+func TestTheClustersBudgetIsNamedWhenItWasTheLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, nil)
+		_, give := w.hold(t, "t00")
+		began := time.Now()
+		err := w.run(t, "t01", "select 1")
+		mustBe(t, err, pools.ErrBudget)
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("it waited %v", took)
+		}
+		if errors.Is(err, pools.ErrDatabase) || errors.Is(err, pools.ErrTenantTimeout) {
+			t.Errorf("the budget is taken for something else: %v", err)
+		}
+		give()
+		w.use(t, "t01")
+		w.endWithin(t, 1)
+	})
+}
+
+func TestTheTenantsOwnLimitIsNamedAlthoughTheBudgetIsUsedUpToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, func(c *pools.Config) { c.MaxConns = 1 })
+		_, give := w.hold(t, "t00")
+		mustBe(t, w.run(t, "t00", "select 1"), pools.ErrTenantTimeout)
+		give()
+		w.endWithin(t, 1)
+	})
+}
+
+func TestTheClustersQueueIsBoundedAndSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, func(c *pools.Config) {
+			onMain(c, func(main *registry.Cluster) { main.Queue = 2 })
+		})
+		_, give := w.hold(t, "t00")
+		first := start(func() error { return w.run(t, "t01", "select 1") })
+		second := start(func() error { return w.run(t, "t02", "select 1") })
+		began := time.Now()
+		err := w.run(t, "t03", "select 1")
+		mustBe(t, err, pools.ErrClusterQueue)
+		if errors.Is(err, pools.ErrDatabase) || time.Since(began) != 0 {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		if n := w.stat().Waiting; n != 2 {
+			t.Errorf("%d wait, want 2", n)
+		}
+		give()
+		mustBe(t, <-first, nil)
+		mustBe(t, <-second, nil)
+		w.use(t, "t03")
+		w.endWithin(t, 1)
+	})
+}
+
+func TestACallerBeyondTheTenantsMaximumDoesNotFillTheClustersQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 2, func(c *pools.Config) {
+			c.MaxConns, c.Queue = 1, 3
+			onMain(c, func(main *registry.Cluster) { main.Queue = 1 })
+		})
+		_, give := w.hold(t, "t00")
+		var queued []<-chan error
+		for range 3 {
+			queued = append(queued, start(func() error { return w.run(t, "t00", "select 1") }))
+		}
+		mustBe(t, w.run(t, "t00", "select 1"), pools.ErrTenantQueue)
+		_, giveOther := w.hold(t, "t01") // the budget has room for others
+		other := start(func() error { return w.run(t, "t02", "select 1") })
+		mustBe(t, w.run(t, "t03", "select 1"), pools.ErrClusterQueue)
+		giveOther()
+		mustBe(t, <-other, nil)
+		give()
+		for _, q := range queued {
+			mustBe(t, <-q, nil)
+		}
+		w.endWithin(t, 2)
+	})
+}
+
+func TestWhoseConnectionIsBeingOpenedIsNotRefusedForTheQueuesTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, func(c *pools.Config) { c.QueueTimeout = time.Second })
+		w.server.OnStart(func(*poolstest.Session) error { time.Sleep(3 * time.Second); return nil })
+		w.use(t, "t00")
+		w.endWithin(t, 1)
+	})
+}
+
+func TestACancelledCallersConnectionIsOpenedForTheNextOne(t *testing.T) {
+	t.Parallel()
+	for _, handoff := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newTightWorld(t, 1, func(c *pools.Config) { c.Handoff = handoff })
+			w.use(t, "t00")
+			slow := func() { time.Sleep(time.Second) }
+			w.server.OnStart(func(*poolstest.Session) error { slow(); return nil })
+			w.server.Script("DISCARD ALL", func(s *poolstest.Session) error { slow(); return s.Discard() })
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			l := w.lease(t, "t01")
+			_, err := l.Acquire(ctx)
+			mustBe(t, err, context.DeadlineExceeded)
+			began := time.Now()
+			take(t, l, 1)[0].Release()
+			if took := time.Since(began); took > 910*time.Millisecond {
+				t.Errorf("it was opened anew: %v", took)
+			}
+			l.Release()
+			if n, want := w.server.Startups(), map[bool]int{true: 1, false: 2}[handoff]; n != want {
+				t.Errorf("%d connections were opened, want %d", n, want)
+			}
+			w.endWithin(t, 1)
+		})
+	}
+}
+
+func TestACancelledCallersConnectionGoesToAnotherTenantWhenNobodyElseOfItsOwnWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, nil)
+		w.server.OnStart(func(*poolstest.Session) error { time.Sleep(time.Second); return nil })
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		l := w.lease(t, "t00")
+		_, err := l.Acquire(ctx)
+		mustBe(t, err, context.DeadlineExceeded)
+		l.Release()
+		w.use(t, "t01")
+		if n := w.seen.count("acquire handoff"); n != 1 || w.server.Startups() != 1 {
+			t.Errorf("%d connections, observed %v", w.server.Startups(), w.seen.counts)
+		}
+		w.endWithin(t, 1)
+	})
+}
+
+func TestAWaiterThatLeavesHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, nil)
+		_, give := w.hold(t, "t00")
+		ctx, cancel := context.WithCancel(t.Context())
+		l := w.lease(t, "t01")
+		leaver := start(func() error { _, err := l.Acquire(ctx); return err })
+		next := start(func() error { return w.run(t, "t02", "select 1") })
+		cancel()
+		mustBe(t, <-leaver, context.Canceled)
+		l.Release()
+		if n := w.stat().Waiting; n != 1 {
+			t.Errorf("%d wait, want the one that stayed", n)
+		}
+		give()
+		mustBe(t, <-next, nil)
+		w.endWithin(t, 1)
+	})
+}
+
+func TestEveryWaiterIsServedHoweverTheConnectionsComeBack(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(c *pools.Conn){
+		"in good order": func(*pools.Conn) {},
+		"discarded":     func(c *pools.Conn) { c.Discard() },
+		"closed":        func(c *pools.Conn) { _ = c.Conn().Close(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newTightWorld(t, 2, nil)
+				w.edit("t05", func(t *registry.Tenant) { t.Login, t.SharedLogin = "t05", false })
+				one, giveOne := w.hold(t, "t00")
+				two, giveTwo := w.hold(t, "t01")
+				var queued []<-chan error
+				for _, name := range names(10) {
+					queued = append(queued, start(func() error { return w.run(t, name, "select 1") }))
+				}
+				spoil(one)
+				giveOne()
+				spoil(two)
+				giveTwo()
+				for _, q := range queued {
+					mustBe(t, <-q, nil)
+				}
+				w.endWithin(t, 2)
+			})
+		})
+	}
+}
+
+func TestEveryBudgetRefusalCanBeToldFromTheOthers(t *testing.T) {
+	t.Parallel()
+	all := []error{
+		pools.ErrBudget, pools.ErrClusterQueue, pools.ErrTenantQueue, pools.ErrTenantTimeout,
+		pools.ErrDatabase, pools.ErrDrained, pools.ErrPoolLimit,
+	}
+	for i, one := range all {
+		for j, other := range all {
+			if (i == j) != errors.Is(one, other) {
+				t.Errorf("%v and %v cannot be told apart", one, other)
+			}
+		}
+	}
+}
