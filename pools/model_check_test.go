@@ -204,7 +204,6 @@ func (m *model) statement(c *client, sql string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.state, c.cancel, c.cancelled = "running", cancel, false
 	c.strayed = c.strayed || !strings.HasPrefix(sql, "check")
-	began := time.Now()
 	go func() {
 		_, err := c.conn.Conn().PgConn().Exec(ctx, sql).ReadAll()
 		cancel()
@@ -213,7 +212,7 @@ func (m *model) statement(c *client, sql string) {
 		c.state, c.cancel = "holding", nil
 		pg := new(pgconn.PgError)
 		switch ended := errors.As(err, &pg) && pg.Code == "57014"; {
-		case err == nil && sql != "hang", ended && c.cancelled, m.cut(c), m.troubled.After(c.began), !began.Before(m.troubled) && m.isTroubled():
+		case err == nil && sql != "hang", ended && c.cancelled, m.cut(c), m.troubled.After(c.began), m.isTroubled():
 		case err == nil:
 			m.wrong = append(m.wrong, "a statement without an end ended")
 		default:

@@ -29,8 +29,9 @@ type Config struct {
 	// KeepWarm: only what has rested this long may be taken from who would
 	// then hold less than the taker, by weight.
 	KeepWarm time.Duration
-	// RefillAfter is how long after one was taken spares are refilled: whoever
-	// took it should not share the machine with the dial.
+	// RefillAfter is how long after one was taken spares for which room is
+	// made are refilled: whoever took it should not share the machine with
+	// the dial.
 	RefillAfter time.Duration
 	// Start runs fn on a goroutine of its own.
 	Start func(fn func())

@@ -167,7 +167,7 @@ func (b *Budget) give(s *Slot, a *Account) {
 
 // transfer gives s, which rests or was given up, to a.
 func (b *Budget) transfer(s *Slot, a *Account) {
-	if s.account.terms.Spare {
+	if s.account.terms.Room {
 		s.account.due = b.cfg.Now() + int64(b.cfg.RefillAfter)
 	}
 	b.rob(s)

@@ -193,9 +193,9 @@ func TestWhoIsBelowTheGuaranteeDoesNotWaitForASlotToGoCold(t *testing.T) {
 func TestASlotThatServedTheTakerBeforeIsPreferred(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		rested  time.Duration // of the one that served the taker, when the other has rested for an hour
+		rested  time.Duration // of the one that served the taker, when the other has rested for 100 hours
 		prefers bool
-	}{{time.Hour / 100, true}, {time.Hour/100 - 1, false}} {
+	}{{time.Hour, true}, {time.Hour - 1, false}} {
 		w := newWorld(t, 2)
 		a, b := w.open(shared("a")), w.open(shared("b"))
 		known, filler := a.rest(1)[0], w.open(shared("filler")).use(1)[0]
@@ -205,7 +205,7 @@ func TestASlotThatServedTheTakerBeforeIsPreferred(t *testing.T) {
 		w.free(filler)
 		other := b.use(1)[0]
 		b.settle(other)
-		w.pass(time.Hour - c.rested)
+		w.pass(100*time.Hour - c.rested)
 		b.settle(known)
 		w.pass(c.rested)
 		if a.ask(1); (a.got[1] == known) != c.prefers {
