@@ -3,6 +3,7 @@ package pools_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -213,6 +214,28 @@ func (w *watcher) Acquired(_ registry.ID, _, start string, _ time.Duration, err 
 	w.add("acquire " + start)
 }
 
+// mustBalance sees that each tenant's connections were closed that were
+// opened, and no others.
+func (w *watcher) mustBalance(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	open := map[string]int{}
+	for key, n := range w.counts {
+		switch words := strings.Fields(key); {
+		case len(words) == 3 && words[1] == pools.EventOpened:
+			open[words[0]] += n
+		case len(words) == 3 && words[1] == pools.EventClosed:
+			open[words[0]] -= n
+		}
+	}
+	for tenant, n := range open {
+		if n != 0 {
+			t.Errorf("%s: %d more connections were opened than closed", tenant, n)
+		}
+	}
+}
+
 func mustBe(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -275,6 +298,7 @@ func (w *world) endWithin(t *testing.T, budget int) {
 	if n := w.server.Open(); n != 0 {
 		t.Errorf("%d sessions are left on the server", n)
 	}
+	w.seen.mustBalance(t)
 	if n := w.server.Peak(); n > budget {
 		t.Errorf("the server saw %d sockets at once, the budget is %d", n, budget)
 	}

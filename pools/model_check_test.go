@@ -23,8 +23,9 @@ type model struct {
 	settings
 	budget, spares int
 	step           int
-	isSlow         bool
+	holding        bool      // lookups wait, and with them changes of limits
 	stopped        bool      // the server was, at some time
+	lost           uint32    // sessions up to this one ended with it
 	troubled       time.Time // when something was broken last
 	broken         map[string]bool
 	pools          map[string]poolModel
@@ -66,7 +67,12 @@ type client struct {
 	strayed   bool
 }
 
-func (m *model) trouble() { m.troubled = time.Now() }
+// trouble notes that something is about to be broken.
+func (m *model) trouble() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.troubled = time.Now()
+}
 
 func (m *model) retired(name string) {
 	m.mu.Lock()
@@ -87,6 +93,9 @@ func (m *model) suspended(name string) bool { return !m.record(name).Active() }
 
 // maxOf is the tenant's maximum, or a greater one that was in force lately.
 func (m *model) maxOf(name string) int {
+	if m.holding { // which changes are in force is not known
+		return 7
+	}
 	most := max(modelMax, m.record(name).Limits.MaxConns, m.Limits(id(name)).MaxConns)
 	for _, s := range m.Stats() {
 		if s.Tenant == id(name) {
@@ -212,7 +221,7 @@ func (m *model) statement(c *client, sql string) {
 		c.state, c.cancel = "holding", nil
 		pg := new(pgconn.PgError)
 		switch ended := errors.As(err, &pg) && pg.Code == "57014"; {
-		case err == nil && sql != "hang", ended && c.cancelled, m.cut(c), m.troubled.After(c.began), m.isTroubled():
+		case err == nil && sql != "hang", ended && c.cancelled, m.cut(c), c.conn.Conn().PgConn().PID() <= m.lost:
 		case err == nil:
 			m.wrong = append(m.wrong, "a statement without an end ended")
 		default:
@@ -254,7 +263,9 @@ func (m *model) before(a action) {
 	m.served = nil
 	m.allowed = max(m.stat().InUse, m.budget)
 	if a.Kind == "stop" {
-		m.stopped = true
+		m.mu.Lock()
+		m.stopped, m.lost = true, uint32(m.server.Startups()) //nolint:gosec // few
+		m.mu.Unlock()
 	}
 	m.was = m.guaranteed()
 }
@@ -304,7 +315,7 @@ func (m *model) checkServed() {
 			if other.tenant != c.tenant || other.pool != c.pool {
 				continue
 			}
-			if other.conn != nil {
+			if other.conn != nil && !other.conn.Conn().IsClosed() {
 				holding++
 			}
 			if other.state == "waiting" && other.ticket < c.ticket && !m.Rough {
@@ -333,7 +344,7 @@ func (m *model) checkGuarantee() {
 // starving says who waits although there is something to be had.
 func (m *model) starving() string {
 	s := m.stat()
-	if s.Opening > 0 || s.Closing > 0 || m.isTroubled() || m.stopped {
+	if s.Opening > 0 || s.Closing > 0 || m.isTroubled() || m.stopped || m.holding {
 		return ""
 	}
 	if s.Waiting > 0 && (s.InUse < s.Budget || s.Spares > 0) {
@@ -344,7 +355,7 @@ func (m *model) starving() string {
 		switch {
 		case p.Waiting > 0 && p.Idle > 0:
 			return "somebody waits, and a connection of the tenant's rests"
-		case p.Waiting > 0 && held < p.Max && s.Waiting == 0:
+		case p.Waiting > 0 && held < p.Max && s.Waiting == 0 && p.State == pools.StateReady:
 			return "somebody waits, and the budget knows nothing of it"
 		case s.Waiting > 0 && p.Idle > 0 && held > p.Guaranteed:
 			return "somebody waits, and a connection of another's rests"

@@ -35,6 +35,14 @@ type action struct {
 	N      int
 }
 
+// GoString keeps a failure readable.
+func (a action) GoString() string {
+	if a.Kind == "nothing" {
+		return "-"
+	}
+	return fmt.Sprintf("%s(%d, %d, %d)", a.Kind, a.Client, a.Tenant, a.N)
+}
+
 // modelKinds are drawn from, each as often as it is there.
 var modelKinds = strings.Fields("nothing " + strings.Repeat("acquire ", 12) + strings.Repeat("release ", 8) +
 	strings.Repeat("statement ", 5) + strings.Repeat("sleep ", 6) + strings.Repeat("cancel ", 3) +
@@ -63,7 +71,7 @@ func drawActions(rt *rapid.T) []action {
 func TestTheKeeperAgreesWithItsModelUnderRandomActions(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{
-		"rapid.checks": strconv.FormatUint(12*seeds(t), 10), "rapid.nofailfile": "true", "rapid.shrinktime": "20s",
+		"rapid.checks": strconv.FormatUint(12*seeds(t), 10), "rapid.nofailfile": "true", "rapid.shrinktime": "5s",
 	} {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
@@ -241,7 +249,6 @@ func (m *model) suspend(name string) {
 }
 
 func (m *model) slow(by time.Duration) {
-	m.isSlow = by > 0
 	if m.server.OnStart(nil); by > 0 {
 		m.server.OnStart(func(*poolstest.Session) error { time.Sleep(by); return nil })
 	}
@@ -263,6 +270,7 @@ func (m *model) misspin(name string, broken bool) {
 func (m *model) holdLookups(on bool) {
 	m.records.mu.Lock()
 	defer m.records.mu.Unlock()
+	m.holding = on
 	switch {
 	case on && m.records.hold == nil:
 		m.records.hold = make(chan struct{})

@@ -39,14 +39,19 @@ func (k *Keeper) open(ctx context.Context, t *registry.Tenant) (*entry, error) {
 	if spares := e.cluster.spares; spares != nil && spares.own() && spares.plan.user == p.user {
 		return nil, fmt.Errorf("%w: tenant %s: its login is that of the cluster's spare_dsn, which can become any tenant's; give it another one", ErrRecord, t.ID)
 	}
-	e.pool, err = pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
+	if err := e.openPool(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("%w: tenant %s: %w", ErrRecord, t.ID, redacted(err))
 	}
 	terms := e.terms(k.limitsOf(t))
 	terms.Gives, terms.Takes = e.kinds()
 	e.account = e.cluster.budget.Open(terms, e)
 	return e, nil
+}
+
+// openPool makes the entry's pool, without a connection.
+func (e *entry) openPool(ctx context.Context, cfg *pgxpool.Config) (err error) {
+	e.pool, err = pgxpool.NewWithConfig(ctx, cfg)
+	return err
 }
 
 // newEntry returns an entry without a pool, and makes cfg its own.

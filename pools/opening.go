@@ -90,12 +90,29 @@ func (o *opening) open(donor *session) (*session, error) {
 // dialInTurn dials when not too many do already, so that a burst of cold
 // tenants is no storm of logins.
 func (o *opening) dialInTurn() (*session, error) {
-	turns := o.entry.cluster.dials.Load()
-	if err := turns.Acquire(o.entry.keeper.lifetime, 1); err != nil {
-		return nil, ErrDrained
+	turns, alive := o.entry.cluster.dials.Load(), o.entry.keeper.lifetime
+	if !turns.TryAcquire(1) {
+		if turns.Acquire(alive, 1) != nil {
+			return nil, ErrDrained
+		}
+		stagger(alive)
 	}
 	defer turns.Release(1)
 	return o.connect()
+}
+
+// apart is how far apart dials begin at most that had to wait for their turn.
+const apart = 2 * time.Millisecond
+
+// stagger waits for a random moment, so that those who waited together do not
+// arrive together.
+func stagger(ctx context.Context) {
+	timer := time.NewTimer(time.Duration(rand.Int64N(int64(apart)))) //nolint:gosec // jitter, not a secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // connect has pgxpool make the connection. It gets no deadline: pgxpool would

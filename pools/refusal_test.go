@@ -220,3 +220,24 @@ func TestEveryBudgetRefusalCanBeToldFromTheOthers(t *testing.T) {
 		}
 	}
 }
+
+func TestAConnectionThatIsReleasedTwiceIsLentOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 2, nil)
+		l := w.lease(t, "t00")
+		first := take(t, l, 1)[0]
+		first.Release()
+		first.Release()
+		pair := take(t, l, 2)
+		if one, other := pair[0].Conn().PgConn().PID(), pair[1].Conn().PgConn().PID(); one == other {
+			t.Errorf("session %d was lent to two", one)
+		}
+		for _, c := range pair {
+			c.Release()
+		}
+		l.Release()
+		l.Release()
+		w.endWithin(t, 2)
+	})
+}

@@ -120,15 +120,17 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 		return err
 	}
 	source := newDevSource(file, r.passwords, provisioner, m, r.log)
-	if err := source.prepareAll(ctx); err != nil {
-		return err
-	}
-	if err := r.db.publicTables(ctx, r.home, r.cfg.Onboard.Migrations); err != nil {
-		return err
-	}
 	s, err := wire(r.cfg, source, m, r.log)
 	if err != nil {
 		return err
+	}
+	withinBudget(provisioner, s.keeper)
+	err = source.prepareAll(ctx)
+	if err == nil {
+		err = r.db.publicTables(ctx, r.home, r.cfg.Onboard.Migrations)
+	}
+	if err != nil {
+		return errors.Join(err, s.closePools()) //nolint:contextcheck // it has a limit of its own
 	}
 	reload.begin(s.keeper)
 	return s.run(ctx, func(at Addresses) {

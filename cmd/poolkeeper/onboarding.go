@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/poolkeeper/poolkeeper/onboard"
+	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -73,4 +75,14 @@ func sideBySide(n int, do func(i int)) {
 // back some day.
 func wanted(t *registry.Tenant) bool {
 	return t.Status == registry.StatusActive || t.Status == registry.StatusSuspended
+}
+
+// withinBudget has the provisioner's connections count in the budgets, and
+// leaves it as many tenants at a time as the smallest has room for.
+func withinBudget(p *onboard.Provisioner, k *pools.Keeper) {
+	atOnce := onboardAtOnce
+	for _, b := range k.Budgets() {
+		atOnce = min(atOnce, b.Budget/onboard.Connections)
+	}
+	p.Through(k.Dialer, atOnce)
 }

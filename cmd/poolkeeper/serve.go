@@ -11,6 +11,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/config"
 	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/onboard"
+	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -46,14 +47,14 @@ func (a *App) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Onboard.AtStart {
-		if err := onboardAll(ctx, cfg, m, log); err != nil {
-			return err
-		}
-	}
 	s, err := wire(cfg, source, m, log)
 	if err != nil {
 		return err
+	}
+	if cfg.Onboard.AtStart {
+		if err := onboardAll(ctx, cfg, s.keeper, m, log); err != nil {
+			return errors.Join(err, s.closePools()) //nolint:contextcheck // it has a limit of its own
+		}
 	}
 	reload.begin(s.keeper)
 	return s.run(ctx, a.serving)
@@ -108,12 +109,14 @@ func logReload(log *slog.Logger, added, changed, removed int, err error) {
 	}
 }
 
-// onboardAll makes the tenants of the file real.
-func onboardAll(ctx context.Context, cfg *config.Config, m *metrics.Metrics, log *slog.Logger) error {
+// onboardAll makes the tenants of the file real, within the budgets of their
+// clusters.
+func onboardAll(ctx context.Context, cfg *config.Config, keeper *pools.Keeper, m *metrics.Metrics, log *slog.Logger) error {
 	provisioner, err := onboard.New(cfg.Onboard, cfg.Clusters, log)
 	if err != nil {
 		return err
 	}
+	withinBudget(provisioner, keeper)
 	done, err := onboardWanted(ctx, cfg.Tenants, log, func(ctx context.Context, t *registry.Tenant) error {
 		err := provisioner.Provision(ctx, t)
 		m.Onboarded(err)

@@ -2,10 +2,12 @@
 
 package mutate_test
 
+import "slices"
+
 // mutations is the list; each invariant of package pools is broken at least
 // once.
 func mutations() []mutation {
-	return append(sessionMutations(), poolMutations()...)
+	return slices.Concat(sessionMutations(), poolMutations(), budgetMutations())
 }
 
 func sessionMutations() []mutation {

@@ -34,8 +34,9 @@ func (c *census) born() *life {
 func (c *census) died(l *life) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now++
-	l.to = c.now
+	if c.now++; l.to == 0 {
+		l.to = c.now
+	}
 }
 
 func (c *census) cancels(l *life) {

@@ -112,11 +112,19 @@ func (s *Server) Stop() {
 	open := make([]*Session, 0, len(s.sessions))
 	for session := range s.sessions {
 		open = append(open, session)
+		s.crash(session)
 	}
 	s.mu.Unlock()
 	for _, session := range open {
 		_ = session.conn.Close()
 	}
+}
+
+// crash ends a session, whatever it does; the caller holds mu.
+func (s *Server) crash(session *Session) {
+	session.crashed = true
+	delete(s.sessions, session)
+	s.census.died(session.life)
 }
 
 // Resume accepts connections again.
@@ -181,9 +189,9 @@ func (s *Server) enter(session *Session) error {
 
 func (s *Server) leave(session *Session) {
 	s.mu.Lock()
-	end := s.onEnd
+	end, crashed := s.onEnd, session.crashed
 	s.mu.Unlock()
-	if end != nil {
+	if end != nil && !crashed {
 		end(session)
 	}
 	s.mu.Lock()
@@ -211,6 +219,7 @@ func (s *Server) terminate(pid uint32) {
 	defer s.mu.Unlock()
 	for session := range s.sessions {
 		if session.PID == pid {
+			s.crash(session)
 			_ = session.conn.Close() // it may be over
 		}
 	}

@@ -30,6 +30,7 @@ type Session struct {
 	reported  string
 	bound     string // the first parameter of what was bound last
 	discarded bool   // DISCARD ALL was run
+	crashed   bool   // with the server, which guards it
 	life      *life
 	cancelled chan struct{}
 }
