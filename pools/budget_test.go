@@ -116,19 +116,19 @@ func TestAFullBudgetNeverKeepsACancelFromGoingOut(t *testing.T) {
 		w := newTightWorld(t, 2, nil)
 		w.server.Script("hang", poolstest.Hang)
 		_, give := w.hold(t, "t00")
-		l := w.lease(t, "t01")
+		c, giveOther := w.hold(t, "t01")
 		waiting := start(func() error { return w.run(t, "t02", "select 1") })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		_, err := l.Exec(ctx, "hang")
+		_, err := c.Exec(ctx, "hang")
 		if pg := new(pgconn.PgError); !errors.As(err, &pg) || pg.Code != "57014" {
 			t.Errorf("the statement was not cancelled: %v", err)
 		}
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("the cancel took %v", took)
 		}
-		l.Release()
+		giveOther()
 		mustBe(t, <-waiting, nil)
 		give()
 		w.endWithin(t, 2)

@@ -16,5 +16,5 @@ func PinSQL(cfg Config, t *registry.Tenant) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.pin, nil
+	return p.pin(), nil
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -37,11 +38,10 @@ type plan struct {
 	ownDatabase    bool  // nobody else lives in the database
 
 	settings []setting
-	set      string // makes a session the tenant's
-	pin      string // the same for a new connection, answered with the login's powers
-	check    string // follows the pin
-	takeOver string // set and check, for another tenant's connection after DISCARD ALL
-	reset    string // set and check, at every release that is not free
+	// Pools are many and connections few: what is longer is put together when
+	// it is sent.
+	set   string // makes a session the tenant's
+	check string // says what the session is
 }
 
 // newPlan computes the plan of a tenant whose pool connects by target.
@@ -165,13 +165,20 @@ func (p *plan) compile() {
 	if p.rowSetting != "" {
 		row = "pg_catalog.current_setting('" + p.rowSetting + "', true)"
 	}
-	p.check = identity + row + prepared
+	p.check = unique.Make(identity + row + prepared).Value() // the same for nearly all
 	p.set = strings.TrimPrefix(set.String(), "; ")
-	p.pin = powers + fromRoles + set.String()
-	// One message is one answer, which is sent and read at once.
-	p.reset = "BEGIN; " + clean + set.String() + "; COMMIT; " + p.check
-	p.takeOver = "BEGIN" + set.String() + "; COMMIT; " + p.check
 }
+
+// reset undoes what was done in a session, sets and checks, at every release
+// that is not free. One message is one answer, sent and read at once.
+func (p *plan) reset() string { return "BEGIN; " + clean + "; " + p.set + "; COMMIT; " + p.check }
+
+// pin is set for a new connection, which answers with the login's powers.
+func (p *plan) pin() string { return powers + fromRoles + "; " + p.set }
+
+// takeOver is set and check, for another tenant's connection after DISCARD
+// ALL.
+func (p *plan) takeOver() string { return "BEGIN; " + p.set + "; COMMIT; " + p.check }
 
 // Columns of the check's one row.
 const (
@@ -233,13 +240,18 @@ func arrayText(names []string) string {
 func wallByRecord(t *registry.Tenant) error {
 	switch {
 	case t.Isolation == registry.IsolationRow:
-		return fmt.Errorf("%w: row isolation rests on a setting that SQL can change; give the tenant a schema or a database of its own", ErrNotWalled)
+		return errRowWall
 	case t.SharedLogin:
-		return fmt.Errorf("%w: its login is used by others of the cluster; give the tenant a login of its own", ErrNotWalled)
+		return errLoginWall
 	default:
 		return nil
 	}
 }
+
+var (
+	errRowWall   = fmt.Errorf("%w: row isolation rests on a setting that SQL can change; give the tenant a schema or a database of its own", ErrNotWalled)
+	errLoginWall = fmt.Errorf("%w: its login is used by others of the cluster; give the tenant a login of its own", ErrNotWalled)
+)
 
 // wallByPowers says why the login's powers rule a wall out.
 func (p *plan) wallByPowers(row [powerColumns]string) error {

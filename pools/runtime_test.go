@@ -267,6 +267,7 @@ func TestACloseWithEverythingInUseLeavesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newSpareWorld(t, 6, 1, nil)
+		w.edit("t03", func(t *registry.Tenant) { t.Login, t.SharedLogin = "t03", false }) // has no use for the spare
 		w.server.Script("hang", poolstest.Hang)
 		w.server.OnEnd(func(*poolstest.Session) { time.Sleep(100 * time.Millisecond) })
 		w.hold(t, "t00")

@@ -43,8 +43,9 @@ type session struct {
 	reported string // the search path as the server reported it when pinned
 	free     bool   // the report is proof enough, no round trip needed
 
-	pending    bool // a reset was sent, its answer not read to the end
-	unanswered bool // ... and it never came
+	reset      string // what is sent at release
+	pending    bool   // a reset was sent, its answer not read to the end
+	unanswered bool   // ... and it never came
 	answer     answer
 	resetAt    int64         // when it was sent, in nanoseconds since the keeper's epoch
 	sentAt     uint64        // writes on the socket when it was last lent
@@ -153,7 +154,7 @@ func (s *session) sendPin() {
 	switch {
 	case s.how == StartDial:
 		s.sendCanary()
-		s.ask(p.pin)
+		s.ask(p.pin())
 		s.ask(p.check)
 	case s.how == StartSpare && p.ownLogin:
 		s.sendClaim()
@@ -163,7 +164,7 @@ func (s *session) sendPin() {
 		// for is in PostgreSQL's documentation of DISCARD ALL.
 		s.ask("DISCARD ALL")
 		fe.SendParse(&pgproto3.Parse{Name: canary, Query: canarySQL})
-		s.ask(p.takeOver) // in one answer with the canary's
+		s.ask(p.takeOver()) // in one answer with the canary's
 	}
 }
 
@@ -243,7 +244,10 @@ func (s *session) sendReset() error {
 		return err
 	}
 	s.answer, s.resetAt = answer{}, s.entry.keeper.now()
-	s.ask(s.entry.plan.reset)
+	if s.reset == "" {
+		s.reset = s.entry.plan.reset()
+	}
+	s.ask(s.reset)
 	if s.entry.plan.wall == nil && s.resetAt-s.provedAt > int64(wallFor) {
 		s.ask(powers + fromRoles)
 	}

@@ -227,7 +227,7 @@ func TestASpareThatCannotBecomeTheTenantsIsDialledInstead(t *testing.T) {
 		"pin is not obeyed": func(s *poolstest.Server) {
 			s.Script(`SET search_path TO "t00"`, func(*poolstest.Session) error { return nil })
 		},
-		"gate is shut again": func(s *poolstest.Server) { s.OpenGate("nobody") },
+		"gate is shut again": func(s *poolstest.Server) { s.ShutGate("gate") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

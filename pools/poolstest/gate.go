@@ -7,7 +7,14 @@ import "strings"
 func (s *Server) OpenGate(login string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gatekeeper = login
+	s.guards[login] = true
+}
+
+// ShutGate takes that right away again.
+func (s *Server) ShutGate(login string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.guards, login)
 }
 
 // Forbid keeps a login from connecting to the database, as far as the server
@@ -18,10 +25,10 @@ func (s *Server) Forbid(login string) {
 	s.forbidden[login] = true
 }
 
-func (s *Server) guards(login string) bool {
+func (s *Server) letsThrough(login string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.gatekeeper != "" && s.gatekeeper == login
+	return s.guards[login]
 }
 
 func (s *Server) forbids(login string) bool {
@@ -34,16 +41,16 @@ func (s *Server) forbids(login string) bool {
 func (s *Session) answerGate(text string) bool {
 	switch {
 	case strings.HasPrefix(text, "pg_catalog.quote_ident(n.nspname)"):
-		if s.server.guards(s.User) {
+		if s.server.letsThrough(s.User) {
 			s.row("ext", "4711")
 		}
 	case strings.HasPrefix(text, "ext.set_session_auth("):
-		if s.server.guards(s.User) {
+		if s.server.letsThrough(s.User) {
 			s.User = s.bound
 			s.row("")
 		}
 	case strings.HasPrefix(text, "rolsuper") && strings.Contains(text, "has_database_privilege"):
-		s.row(s.server.powers(), "f", "f", "1", s.server.offers(), bit(!s.server.forbids(s.User)), bit(s.server.guards(s.User)), "f")
+		s.row(s.server.powers(), "f", "f", "1", s.server.offers(), bit(!s.server.forbids(s.User)), bit(s.server.letsThrough(s.User)), "f")
 	default:
 		return false
 	}

@@ -38,9 +38,9 @@ type Server struct {
 	powerful bool
 	offered  int
 
-	gatekeeper string
-	forbidden  map[string]bool
-	census     census
+	guards    map[string]bool // of the gate, by login
+	forbidden map[string]bool
+	census    census
 }
 
 // New returns a server that presents itself as PostgreSQL of the given major
@@ -48,7 +48,7 @@ type Server struct {
 func New(version int) *Server {
 	return &Server{
 		version: version, offered: 97, queries: map[string]int{},
-		scripts: map[string]func(*Session) error{}, sessions: map[*Session]struct{}{}, forbidden: map[string]bool{},
+		scripts: map[string]func(*Session) error{}, sessions: map[*Session]struct{}{}, forbidden: map[string]bool{}, guards: map[string]bool{},
 	}
 }
 
