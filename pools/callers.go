@@ -170,6 +170,13 @@ func (e *entry) missed(err error) {
 	e.account.Failed(h.waitingLocked())
 }
 
+// lost asks anew for what was granted and is not there any more.
+func (e *entry) lost() {
+	e.shelf.mu.Lock()
+	defer e.shelf.mu.Unlock()
+	e.account.Failed(e.shelf.waitingLocked())
+}
+
 // waiting returns how many callers wait.
 func (h *shelf) waiting() int {
 	h.mu.Lock()

@@ -48,7 +48,7 @@ func (c *Conn) Release() {
 // goBack gives the session to its pool, or takes it out when it is closed.
 func (s *session) goBack() {
 	if s.pg.IsClosed() {
-		s.entry.keeper.workers.Go(s.pooled.Release) // the driver may wait for its own clean-up
+		s.entry.keeper.workers.Go(func() { s.end("") }) // the driver may wait for its own clean-up
 		return
 	}
 	s.entry.giveBack(s)
@@ -58,7 +58,9 @@ func (s *session) goBack() {
 // is closed already.
 func (c *Conn) seize() {
 	if c.held.CompareAndSwap(true, false) {
-		c.session.pooled.Hijack()
+		if c.session.leavesPool() {
+			c.session.pooled.Hijack()
+		}
 	}
 }
 

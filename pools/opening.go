@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,31 +19,33 @@ import (
 // opening is one connection being made on a permit, by taking over another's
 // or by dialling. It belongs to no caller: its limits are its own.
 type opening struct {
-	entry  *entry
-	permit *permit
-	how    string        // StartDial, StartHandoff or StartSpare
-	gift   *handoff.Conn // to be taken over
-	last   *socket       // dialled before, in this opening
-	// connected: the start-up is over, and what is dialled from then on are
-	// cancel requests. Every earlier dial needs the permit: sslmode=prefer and
-	// several addresses dial more than once.
-	connected atomic.Bool
-	carried   bool  // the start-up carried the plan's parameters
-	gate      *gate // of the spare that is taken over
+	entry   *entry
+	permit  *permit
+	how     string        // StartDial, StartHandoff or StartSpare
+	gift    *handoff.Conn // to be taken over
+	last    *socket       // dialled before, in this opening
+	carried bool          // the start-up carried the plan's parameters
+	gate    *gate         // of the spare that is taken over
 }
 
-// openingKey finds the opening in the context of pgxpool's constructor.
+// openingKey finds the opening in the context of pgxpool's constructor, and so
+// in that of every dial of its start-up.
 type openingKey struct{}
 
 // Granted opens a connection on a slot of the budget's; it is budget.Holder's.
 func (e *entry) Granted(slot *budget.Slot) {
 	o := &opening{entry: e, how: StartDial}
 	donor, _ := slot.Value.(*session)
-	if donor == nil {
+	switch {
+	case donor == nil:
 		o.permit = newPermit(slot)
-	} else {
+	case donor.sock.permit.tryHold():
 		o.permit = donor.sock.permit
-		o.permit.hold()
+	default: // cut before it got here: the slot is free again, and asked for anew
+		donor.entry.shelf.forget(donor)
+		donor.end("")
+		e.lost()
+		return
 	}
 	s, err := o.open(donor)
 	if err != nil {
@@ -70,7 +71,6 @@ func (o *opening) open(donor *session) (*session, error) {
 			return s, nil
 		}
 		o.how, o.gift, o.last = StartDial, nil, donor.sock
-		o.connected.Store(false) // that start-up was the other's; this one needs the permit
 	}
 	e := o.entry
 	if err := e.tryDial(); err != nil {
@@ -150,13 +150,20 @@ func (e *entry) beforeConnect(ctx context.Context, cfg *pgx.ConnConfig) error {
 	return nil
 }
 
+var errCut = errors.New("pools: the connection was cut meanwhile")
+
 var errNoOpening = errors.New("pools: nobody asked for this connection")
 
 // dial opens the socket of a new connection, which holds the permit until the
 // server's side of it is gone.
+//
+// The driver dials for cancel requests in the same way, also for those of
+// start-ups that failed. They come with contexts of their own; whatever is
+// dialled in the opening's needs the permit: sslmode=prefer and several
+// addresses dial more than once.
 func (o *opening) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c := o.entry.cluster
-	if o.connected.Load() {
+	if ctx.Value(openingKey{}) != o {
 		return c.dialCancel(ctx, network, addr)
 	}
 	if o.last != nil { // one permit, one socket
@@ -237,9 +244,12 @@ func (o *opening) receive(donor *session) (*session, error) {
 	if donor.pending {
 		if err := donor.readReset(ctx); err != nil {
 			donor.refuse(err)
-			donor.pooled.Release()
+			donor.end("")
 			return nil, err
 		}
+	}
+	if !donor.leavesPool() {
+		return nil, errCut
 	}
 	conn := donor.pooled.Hijack()
 	gift, err := handoff.Take(ctx, conn)
@@ -276,5 +286,11 @@ func (s *session) mustEnd(now int64) string {
 // end closes a session that nobody holds and takes it out of its pool.
 func (s *session) end(why string) {
 	s.close(why)
-	s.pooled.Release()
+	if s.leavesPool() {
+		s.pooled.Release()
+	}
 }
+
+// leavesPool reports true to the one who is to take the session out of its
+// pool, whichever way.
+func (s *session) leavesPool() bool { return s.left.CompareAndSwap(false, true) }

@@ -21,7 +21,21 @@ func newPermit(slot *budget.Slot) *permit {
 	return p
 }
 
+// hold is for who knows that somebody else holds the permit.
 func (p *permit) hold() { p.refs.Add(1) }
+
+// tryHold reports false when the permit was given back meanwhile.
+func (p *permit) tryHold() bool {
+	for {
+		n := p.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if p.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
 
 func (p *permit) drop() {
 	if p.refs.Add(-1) == 0 {

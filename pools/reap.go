@@ -43,7 +43,7 @@ func (e *entry) terminate(ctx context.Context, pid uint32) error {
 	e.startPlain(cfg)
 	o := &opening{entry: e, permit: permit}
 	cfg.DialFunc = o.dial
-	pg, err := pgconn.ConnectConfig(ctx, &cfg.Config)
+	pg, err := pgconn.ConnectConfig(context.WithValue(ctx, openingKey{}, o), &cfg.Config)
 	if err != nil {
 		return err
 	}

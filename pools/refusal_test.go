@@ -241,3 +241,23 @@ func TestAConnectionThatIsReleasedTwiceIsLentOnce(t *testing.T) {
 		w.endWithin(t, 2)
 	})
 }
+
+func TestAStartUpThatIsCutOffCostsNoSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, nil)
+		w.server.OnStart(func(s *poolstest.Session) error {
+			s.Kill() // whereupon the driver sends a cancel request, although nothing runs
+			return poolstest.Fail("57P03", "starting up")
+		})
+		mustBe(t, w.run(t, "t00", "select 1"), pools.ErrDatabase)
+		synctest.Wait()
+		if s := w.stat(); s.InUse != 0 {
+			t.Errorf("%+v", s)
+		}
+		w.server.OnStart(nil)
+		time.Sleep(time.Second)
+		w.use(t, "t00", "t01")
+		w.endWithin(t, 1)
+	})
+}

@@ -57,6 +57,7 @@ type session struct {
 	cancelled  atomic.Bool   // a cancel request was sent since it was lent
 	unsure     atomic.Bool   // ... and whether it arrived is not known
 	holder     atomic.Pointer[Conn]
+	left       atomic.Bool // it was taken out of its pool, or is about to be
 }
 
 func sessionOf(c *pgx.Conn) *session {

@@ -25,7 +25,6 @@ func (t *tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 	if o == nil {
 		return
 	}
-	o.connected.Store(data.Err == nil)
 	// A pool that closed says nothing about the database, nor does a
 	// connection that could not be taken over.
 	if data.Err != nil && ctx.Err() == nil && o.gift == nil {
