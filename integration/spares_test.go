@@ -337,8 +337,13 @@ func TestSparesAreReadyAlsoWhenTenantsHaveUsedUpTheBudget(t *testing.T) {
 		for _, name := range names {
 			s.settled(t)
 			s.awaitSpares(t, spareCount)
-			s.starts(t, name, pools.StartSpare)
+			if _, err := s.with(t, name, func(c *pools.Conn) { s.isTenant(t, c, name) }); err != nil {
+				t.Error(err)
+			}
 		}
+	}
+	if n := s.seen.of(pools.StartDial); n != len(names) || s.seen.of(pools.StartSpare) < len(names) {
+		t.Errorf("%d dials and %d spares for %d tenants", n, s.seen.of(pools.StartSpare), len(names))
 	}
 	s.settled(t)
 	s.closed(t)

@@ -20,6 +20,9 @@ const (
 	// provisional is a derived budget before the server has said how many
 	// connections it takes.
 	provisional = 8
+	// tenure is how long a connection that was dialled serves before it is
+	// closed for another tenant: some ten times what the dial takes.
+	tenure = 50 * time.Millisecond
 	// cancelsAtOnce bounds the cancel requests in flight to one server. They
 	// take none of its connections, so they have a bound of their own.
 	cancelsAtOnce = 64
@@ -54,7 +57,7 @@ func newCluster(k *Keeper, name string, settings registry.Cluster) (*cluster, er
 	}
 	c := &cluster{name: name, keeper: k, target: target, cancels: semaphore.NewWeighted(cancelsAtOnce)}
 	c.budget = budget.New(budget.Config{
-		Size: provisional, StealAfter: k.cfg.StealAfter, KeepWarm: k.cfg.KeepWarm, RefillAfter: refillAfter,
+		Size: provisional, StealAfter: k.cfg.StealAfter, KeepWarm: k.cfg.KeepWarm, Tenure: tenure, RefillAfter: refillAfter,
 		Start: k.workers.Go, Now: k.now,
 	})
 	c.set(settings)

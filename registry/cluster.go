@@ -14,30 +14,33 @@ type Cluster struct {
 	Admin Secret
 
 	// Budget is the most sockets to the server at once, over all tenants and
-	// databases; 0 derives it from the server's max_connections.
+	// databases; 0 derives it from the server: its max_connections, less the
+	// slots that it reserves, less Margin, divided by Replicas. Default 0.
 	Budget int
 	// Margin is how many of the server's slots a derived budget leaves to
 	// others; 0 leaves none. Default 3.
 	Margin int
-	// Replicas is how many Poolkeepers share a derived budget; 0 means the
-	// default. Default 1.
+	// Replicas is how many Poolkeepers share the server, for a derived budget;
+	// 0 means the default. Default 1.
 	Replicas int
 	// Addresses are other names of the same server: host:port, or the path of
-	// a socket.
+	// a socket. A tenant's own DSN leads where DSN leads or to one of these.
 	Addresses []string
-	// Dials is the most dials in flight at once; 0 means the default.
-	// Default 16.
+	// Dials is the most connections to tenants that may be on their way at
+	// once; 0 means the default. Default 16.
 	Dials int
 	// Queue is the most callers, over all tenants, that may wait for the
 	// budget; 0 means the default. Default 1000.
 	Queue int
-	// Spares is how many authenticated connections are kept ready for cold
-	// tenants. Default 0.
+	// Spares is how many authenticated connections to DSN's database are kept
+	// ready for cold tenants that share DSN's login. They are a part of the
+	// budget. Default 0.
 	Spares int
 	// SpareDSN reaches the server with a login that may execute
-	// set_session_auth of the extension set_user: then spares serve tenants
-	// with a login of their own too. It leads to one of the server's
-	// addresses. Default none.
+	// set_session_auth of the extension set_user: then the spares are for
+	// tenants with a login of their own instead, in the database that it leads
+	// to. No tenant may use that login: it can become any other's. It leads to
+	// one of the server's addresses. Default none.
 	SpareDSN Secret
 }
 

@@ -4,6 +4,8 @@ package mutate_test
 
 import "slices"
 
+import "slices"
+
 // mutations is the list; each invariant of package pools is broken at least
 // once.
 func mutations() []mutation {
@@ -14,12 +16,12 @@ func sessionMutations() []mutation {
 	return []mutation{
 		{
 			breaks: "a new connection is checked", file: "pools/session.go",
-			from: `if kind := p.drift(s.answer.row); kind != "" {`, to: `if kind := p.drift(s.answer.row); false && kind != "" {`,
+			from: `if kind := s.answer.drift(p); kind != "" {`, to: `if kind := s.answer.drift(p); false && kind != "" {`,
 			test: "TestAConnectionThatDoesNotShowItsPinIsNeverLent",
 		},
 		{
 			breaks: "the reset's answer is checked", file: "pools/ready.go",
-			from: `if kind := s.entry.plan.drift(s.answer.row); kind != "" {`, to: `if kind := s.entry.plan.drift(s.answer.row); false && kind != "" {`,
+			from: `if kind := s.answer.drift(s.entry.plan); kind != "" {`, to: `if kind := s.answer.drift(s.entry.plan); false && kind != "" {`,
 			test: "TestASessionWhosePinCannotBeRestoredIsDestroyed",
 		},
 		{
@@ -84,7 +86,7 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "a refused pin is the tenant's own failure", file: "pools/session.go",
-			from: `backoff.failed(e.pinTarget())`, to: `backoff.failed(e.target)`,
+			from: `breaker.failed(e.pinTarget())`, to: `breaker.failed(e.target)`,
 			test: "TestAPinThatIsRefusedHoldsUpNobodyElseOfTheLogin",
 		},
 		{
@@ -199,28 +201,28 @@ func poolMutations() []mutation {
 		},
 		{
 			breaks: "surplus idle connections are closed", file: "pools/janitor.go",
-			from: `now-s.releasedAt > int64(e.idleAfter)`, to: `now-s.releasedAt < 0`,
+			from: `e.shelf.older(now - int64(e.idleAfter))`, to: `e.shelf.older(0)`,
 			test: "TestSurplusConnectionsOfABusyTenantAreClosed",
 		},
 		{
-			breaks: "failures are remembered", file: "pools/backoff.go",
-			from: `b.failures.Add(key, failure{`, to: `b.failures.Add("", failure{`,
+			breaks: "failures are remembered", file: "pools/breaker.go",
+			from: "	b.failures.Add(key, f)\n", to: "	b.failures.Add(target{}, f)\n",
 			test: "TestADeadDatabaseIsNotDialedAgainJustBecauseItsPoolIsNew",
 		},
 		{
-			breaks: "the queue is first come, first served", file: "pools/gate.go",
-			from: `first := g.queue.Front(); first != nil`, to: `first := g.queue.Back(); first != nil`,
+			breaks: "the queue is first come, first served", file: "pools/callers.go",
+			from: "first := h.callers.Front()\n	if first == nil {", to: "first := h.callers.Back()\n	if first == nil {",
 			test: "TestCallersOfOneTenantAreServedInTheirOrder",
 		},
 		{
-			breaks: "the queue is bounded", file: "pools/gate.go",
-			from: `if g.queue.Len() >= limit {`, to: `if g.queue.Len() > limit {`,
-			test: "TestATenantsQueueIsBoundedInLengthAndTime",
+			breaks: "the queue is bounded", file: "pools/budget/account.go",
+			from: `case callers-a.opening-a.wanted > a.terms.Queue:`, to: `case callers-a.opening-a.wanted > a.terms.Queue+1:`,
+			test: "TestATenantsQueueIsBoundedInLengthAndTime", pkg: "./pools",
 		},
 		{
-			breaks: "who leaves the queue gives the place back", file: "pools/gate.go",
-			from: "		g.queue.Remove(place)\n		g.demand.Add(-1)\n", to: "		g.queue.Remove(place)\n",
-			test: "TestACallerThatLeavesTheQueueCostsNobodyAPlace",
+			breaks: "who leaves the queue gives the place back", file: "pools/callers.go",
+			from: `_ = e.askLocked() // fewer than before`, to: `// fewer than before`,
+			test: "TestAWaiterThatLeavesHoldsUpNobody",
 		},
 		{
 			breaks: "Close cuts who holds on", file: "pools/close.go",

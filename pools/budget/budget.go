@@ -29,6 +29,10 @@ type Config struct {
 	// KeepWarm: only what has rested this long may be taken from who would
 	// then hold less than the taker, by weight.
 	KeepWarm time.Duration
+	// Tenure: a slot that a connection was opened on serves this long before
+	// it is closed for somebody else, or it would be opened for next to
+	// nothing. What can be taken over is not closed.
+	Tenure time.Duration
 	// RefillAfter is how long after one was taken spares for which room is
 	// made are refilled: whoever took it should not share the machine with
 	// the dial.

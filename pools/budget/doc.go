@@ -39,7 +39,8 @@
 // other would be left with, by weight, may only have what has rested for
 // KeepWarm (unless it is below its guarantee). Among resting slots one that
 // served the taker before is preferred, unless another has rested for far
-// longer: the server's process still knows its tables.
+// longer: the server's process still knows its tables. And one that would have
+// to be closed has served for a while first (Tenure): opening is dear.
 //
 // While somebody waits, a slot that falls free goes to the first in this
 // order, which may be the holder's own next caller (Slot.Yield).

@@ -29,12 +29,19 @@ type world struct {
 
 func newWorld(t testing.TB, size int) *world {
 	t.Helper()
+	return newWorldWith(t, size, func(*budget.Config) {})
+}
+
+func newWorldWith(t testing.TB, size int, edit func(*budget.Config)) *world {
+	t.Helper()
 	w := &world{t: t, now: int64(time.Hour)}
-	w.budget = budget.New(budget.Config{
+	cfg := budget.Config{
 		Size: size, Queue: 1000, StealAfter: stealAfter, KeepWarm: keepWarm,
 		Start: w.start,
 		Now:   func() int64 { return w.now },
-	})
+	}
+	edit(&cfg)
+	w.budget = budget.New(cfg)
 	t.Cleanup(w.budget.Close)
 	return w
 }

@@ -151,7 +151,7 @@ func (b *Budget) rematch() {
 
 // grant gives a free permission to a.
 func (b *Budget) grant(a *Account) {
-	s := &Slot{budget: b, account: a, pos: len(b.slots)}
+	s := &Slot{budget: b, account: a, pos: len(b.slots), opened: b.cfg.Now()}
 	b.slots = append(b.slots, s)
 	b.receive(s, a)
 }

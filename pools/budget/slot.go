@@ -18,6 +18,7 @@ const remembered = 64
 // Slot is the permission for one socket.
 type Slot struct {
 	budget *Budget
+	opened int64 // when its permission was given
 	// state is the arbiter between the holder and the budget: whoever swaps
 	// it from resting has the slot.
 	state atomic.Int64
@@ -81,7 +82,7 @@ func (s *Slot) Yield(since int64) bool {
 	if b.waiting.Len() == 0 || a.held <= a.terms.Guaranteed {
 		return false
 	}
-	if first := b.waiting.first(); first != a && a.mustYield(first, since) {
+	if first := b.waiting.first(); first != a && a.mustYield(first, since) && b.served(s, first) <= b.cfg.Now() {
 		b.give(s, first)
 		b.settle()
 		return true

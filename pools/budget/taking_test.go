@@ -277,3 +277,23 @@ func realWorld(t *testing.T, size int) *world {
 	t.Cleanup(w.budget.Close)
 	return w
 }
+
+func TestWhatWouldHaveToBeClosedServesForAWhileFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, 1, func(c *budget.Config) { c.Tenure = time.Hour })
+	own := shared("own")
+	own.Gives, own.Takes = "", nil
+	slot := w.open(own).rest(1)[0]
+	w.pass(keepWarm)
+	other := own
+	other.Name = "other"
+	w.open(other).ask(1)
+	w.inUse(1)
+	if slot.Rested() == 0 {
+		t.Error("it was closed before its time")
+	}
+	w.pass(time.Hour)
+	if slot.Rested() != 0 {
+		t.Error("it was kept for longer than its time")
+	}
+}

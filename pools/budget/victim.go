@@ -94,7 +94,7 @@ func (f *search) weigh(b *Budget, a *Account, s *Slot, since, now int64) {
 	if s.account.held <= s.account.terms.Guaranteed {
 		return
 	}
-	if at := b.ripe(a, s.account, since); at > now {
+	if at := b.ripe(a, s, since); at > now {
 		if f.again == 0 || at < f.again {
 			f.again = at
 		}
@@ -143,17 +143,26 @@ func (f *search) best(now int64, how how) candidate {
 	}
 }
 
-// ripe is when a slot of owner that rests since then may be taken for a. Like
+// ripe is when a slot that rests since then may be taken for a. Like
 // Yield it compares what a holds with what owner would be left with. So who
 // holds nothing never waits for KeepWarm, and whatever one account may not
 // take for that reason, none that comes after it may take either.
-func (b *Budget) ripe(a, owner *Account, since int64) int64 {
-	at := min(since, a.since) + int64(b.cfg.StealAfter)
+func (b *Budget) ripe(a *Account, s *Slot, since int64) int64 {
+	owner := s.account
+	at := max(min(since, a.since)+int64(b.cfg.StealAfter), b.served(s, a))
 	poorer := (owner.held-1)*a.terms.Weight < a.held*owner.terms.Weight
 	if (poorer || a.terms.Spare) && !a.urgent() {
 		at = max(at, since+int64(b.cfg.KeepWarm))
 	}
 	return at
+}
+
+// served is when s has served long enough to be given to a.
+func (b *Budget) served(s *Slot, a *Account) int64 {
+	if a.takes(s) || a.terms.Urgent {
+		return 0
+	}
+	return s.opened + int64(b.cfg.Tenure)
 }
 
 // coldestFirst returns what rests, spares first, then what has rested longest.
