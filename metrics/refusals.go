@@ -55,6 +55,7 @@ func refusals() []refusal {
 		{registry.ErrUnavailable, "registry_unavailable", outcomeCapacity},
 		{pools.ErrBudget, "budget", outcomeCapacity},
 		{pools.ErrClusterQueue, "cluster_queue", outcomeCapacity},
+		{pools.ErrServerFull, "server_full", outcomeCapacity},
 		{pools.ErrPin, "pin", outcomeDatabase},
 		{pools.ErrDatabase, "database", outcomeDatabase},
 		{pools.ErrRecord, "record", outcomeDatabase},

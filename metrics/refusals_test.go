@@ -37,6 +37,7 @@ var typed = map[string]struct {
 	"pools.ErrPoolLimit":      {pools.ErrPoolLimit, "pool_limit"},
 	"pools.ErrTenantQueue":    {pools.ErrTenantQueue, "tenant_queue"},
 	"pools.ErrBudget":         {pools.ErrBudget, "budget"},
+	"pools.ErrServerFull":     {pools.ErrServerFull, "server_full"},
 	"pools.ErrClusterQueue":   {pools.ErrClusterQueue, "cluster_queue"},
 	"pools.ErrTenantTimeout":  {pools.ErrTenantTimeout, "tenant_timeout"},
 	"pools.ErrDatabase":       {&pools.DatabaseError{Tenant: acme, Err: errors.New("refused")}, "database"},

@@ -81,6 +81,15 @@ func (f *failure) left() time.Duration {
 	return 0
 }
 
+// shut reports whether the last try failed and its wait is not over, whoever
+// may be trying.
+func (b *breaker) shut(key target) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f, ok := b.failures.Peek(key)
+	return ok && time.Until(f.until) > 0
+}
+
 // try is left for somebody who tries now when it returns 0. That is to be
 // followed by failed, succeeded or abandoned.
 func (b *breaker) try(key target) time.Duration {

@@ -29,6 +29,9 @@ const (
 	// refillAfter is how long a spare that was taken is not replaced: longer
 	// than the first query of whoever took it.
 	refillAfter = 10 * time.Millisecond
+	// patience is how long a server may take to end a session that made room
+	// for somebody, before more room is made for them.
+	patience = time.Second
 )
 
 // cluster is one server: its budget, and what bounds the way to it.
@@ -44,7 +47,8 @@ type cluster struct {
 	// mu guards what follows. Nothing slow happens under it.
 	mu       sync.Mutex
 	settings registry.Cluster
-	offered  int // connections that the server has for us and others, 0: not known
+	offered  int  // connections that the server has for us and others, 0: not known
+	filling  bool // spares are kept
 }
 
 func newCluster(k *Keeper, name string, settings registry.Cluster) (*cluster, error) {
@@ -57,7 +61,7 @@ func newCluster(k *Keeper, name string, settings registry.Cluster) (*cluster, er
 	}
 	c := &cluster{name: name, keeper: k, target: target, cancels: semaphore.NewWeighted(cancelsAtOnce)}
 	c.budget = budget.New(budget.Config{
-		Size: provisional, StealAfter: k.cfg.StealAfter, KeepWarm: k.cfg.KeepWarm, Tenure: tenure, RefillAfter: refillAfter,
+		Size: provisional, StealAfter: k.cfg.StealAfter, KeepWarm: k.cfg.KeepWarm, Tenure: tenure, RefillAfter: refillAfter, Patience: patience,
 		Start: k.workers.Go, Now: k.now,
 	})
 	c.set(settings)
@@ -89,6 +93,9 @@ func (c *cluster) set(to registry.Cluster) {
 func (c *cluster) resizeLocked() {
 	size, _ := c.sizeLocked()
 	c.budget.Resize(size, c.settings.Queue)
+	if c.spares != nil && c.filling {
+		c.spares.account.Adjust(budget.Terms{Weight: 1, Max: min(c.settings.Spares, size-1)}) // tenants need one at least
+	}
 }
 
 // sizeLocked is the budget in force, and whether it was derived.
@@ -111,13 +118,14 @@ func (c *cluster) learn(offered string) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n == c.offered {
-		return
-	}
+	same := n == c.offered
 	c.offered = n
-	c.resizeLocked()
-	if size, derived := c.sizeLocked(); derived {
+	size, derived := c.sizeLocked()
+	if !same {
+		c.resizeLocked()
+	}
+	c.mu.Unlock()
+	if derived && !same {
 		c.keeper.log.Info("budget derived from the server", "cluster", c.name, "budget", size, "offered", n)
 	}
 }

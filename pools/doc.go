@@ -65,12 +65,13 @@
 //  3. A pool with leases is not closed. Retirement takes it out of lookup; the
 //     last release closes it, in a goroutine of its own; the drain deadline cuts
 //     whoever holds on for longer. A new pool is born pinned for all who wait.
-//  4. There are never more sockets to a server than its budget. Each has a
-//     permit from before its dial until the server has closed its side too, or
-//     did not for as long as lingerFor says. No failure on the way loses one.
+//  4. No socket to a server is opened beyond its budget. Each has a permit
+//     from before its dial until the server has closed its side too, or did
+//     not for as long as lingerFor says. No failure on the way loses one.
 //  5. A cancel request takes no slot: a full budget does not keep it back.
-//  6. A connection that changes hands shows nothing of its earlier tenant; one
-//     that was made a login's by a claim goes to nobody else.
+//  6. A connection that changes hands has no setting, object, statement, lock
+//     or message of its earlier tenant's. One that was made a login's by a
+//     claim goes to nobody else.
 //  7. No lock is held across a dial, a query, a callback or a pool's closing.
 //  8. Callers of one tenant are served in their order. Between tenants the one
 //     that holds least by weight goes first; one at its own limit holds up

@@ -57,12 +57,15 @@ func (c *cluster) reserve(ctx context.Context) (*permit, error) {
 // Dialer returns what opens connections to a cluster for work that is no
 // tenant's, within the cluster's budget: provisioning, a listener. Each
 // waits for a connection to be spared, QueueTimeout at most, and comes before
-// all tenants. Its refusals are ErrBudget and ErrRecord.
+// all tenants. Its refusals are ErrBudget, ErrRecord and ErrClosed.
 func (k *Keeper) Dialer(cluster string) pgconn.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, ok := k.clusters[cluster]
 		if !ok {
 			return nil, fmt.Errorf("%w: cluster %q is not configured", ErrRecord, cluster)
+		}
+		if k.lifetime.Err() != nil {
+			return nil, ErrClosed
 		}
 		waiting, cancel := context.WithTimeoutCause(ctx, k.cfg.QueueTimeout, ErrBudget)
 		defer cancel()

@@ -35,6 +35,9 @@ var (
 	// ErrClusterQueue is returned when as many callers wait for the cluster's
 	// budget as may.
 	ErrClusterQueue = errors.New("pools: cluster's queue is full")
+	// ErrServerFull is wrapped in a DatabaseError when the server has no
+	// connection left (SQLSTATE 53300): exhaustion, not an outage.
+	ErrServerFull = errors.New("pools: server has no connection left")
 	// ErrDatabase is matched by a [DatabaseError].
 	ErrDatabase = errors.New("pools: tenant's database is unavailable")
 	// ErrDrained is returned on a lease that outlived the drain deadline of
@@ -74,8 +77,8 @@ func (e *DatabaseError) Unwrap() error { return e.Err }
 func (e *DatabaseError) Is(target error) bool { return target == ErrDatabase }
 
 // errServerFull is the cause in a DatabaseError when no try was made because
-// the server had no connection left a moment ago. It is exhaustion, and says
-// so with PostgreSQL's own code.
+// the server had no connection left a moment ago. It says so with PostgreSQL's
+// own code.
 var errServerFull error = &pgconn.PgError{Severity: "FATAL", Code: tooManyConnections, Message: "the server has no connection left"}
 
 // tooManyConnections is PostgreSQL's SQLSTATE for it.
@@ -122,6 +125,12 @@ func (e *entry) acquireError(ctx context.Context, err error) error {
 func (e *entry) failure(err error) error {
 	if errors.Is(err, puddle.ErrClosedPool) || errors.Is(err, ErrDrained) || e.cut.Load() {
 		return fmt.Errorf("tenant %s: %w", e.tenant.ID, ErrDrained)
+	}
+	if errors.Is(err, ErrBudget) { // nothing was tried
+		return ErrBudget
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == tooManyConnections {
+		err = fmt.Errorf("%w: %w", ErrServerFull, err)
 	}
 	return &DatabaseError{Tenant: e.tenant.ID, RetryAfter: e.backoffLeft(), Err: err}
 }

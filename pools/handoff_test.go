@@ -304,3 +304,23 @@ func TestANewTenantIsNotHeldUpByACancelOfTheEarlierOne(t *testing.T) {
 		w.endWithin(t, 1)
 	})
 }
+
+func TestADialThatIsCutOffAtTheDrainDeadlineCostsNoSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, func(c *pools.Config) { c.ConnectTimeout, c.DrainTimeout = time.Hour, time.Second })
+		release := make(chan struct{})
+		w.server.OnStart(func(*poolstest.Session) error { <-release; return nil })
+		opening := start(func() error { return w.run(t, "t00", "select 1") })
+		w.Evict(id("t00"))
+		mustBe(t, <-opening, pools.ErrDrained)
+		close(release)
+		synctest.Wait()
+		if s := w.stat(); s.InUse != 0 {
+			t.Errorf("%+v", s)
+		}
+		w.server.OnStart(nil)
+		w.use(t, "t00", "t01")
+		w.endWithin(t, 1)
+	})
+}

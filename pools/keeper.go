@@ -92,6 +92,9 @@ func New(cfg Config, tenants Tenants, obs Observer) (*Keeper, error) {
 		c, err := newCluster(k, name, settings)
 		if err != nil {
 			end()
+			for _, c := range k.clusters {
+				c.closeSpares()
+			}
 			return nil, err
 		}
 		k.clusters[name] = c

@@ -264,7 +264,7 @@ func (m *model) before(a action) {
 	m.allowed = max(m.stat().InUse, m.budget)
 	if a.Kind == "stop" {
 		m.mu.Lock()
-		m.stopped, m.lost = true, uint32(m.server.Startups()) //nolint:gosec // few
+		m.stopped, m.lost = true, uint32(m.server.Startups())
 		m.mu.Unlock()
 	}
 	m.was = m.guaranteed()

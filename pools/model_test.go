@@ -192,8 +192,10 @@ func (m *model) act(a action) {
 			c.cancel()
 		}
 	case "sleep":
-		time.Sleep([]time.Duration{time.Millisecond, 20 * time.Millisecond, time.Second, 2 * time.Second,
-			5 * time.Second, 10 * time.Second, 31 * time.Second, 2 * time.Minute}[a.N])
+		time.Sleep([]time.Duration{
+			time.Millisecond, 20 * time.Millisecond, time.Second, 2 * time.Second,
+			5 * time.Second, 10 * time.Second, 31 * time.Second, 2 * time.Minute,
+		}[a.N])
 	default:
 		m.meddle(a, name)
 	}
@@ -283,12 +285,7 @@ func (m *model) holdLookups(on bool) {
 // finish gives everything back and closes the keeper.
 func (m *model) finish() {
 	m.holdLookups(false)
-	for i := range m.clients {
-		if c := &m.clients[i]; c.cancel != nil {
-			c.cancelled = true
-			c.cancel()
-		}
-	}
+	m.cancelAll()
 	synctest.Wait()
 	time.Sleep(5 * time.Second)
 	synctest.Wait()
@@ -303,6 +300,17 @@ func (m *model) finish() {
 	synctest.Wait()
 	if s := m.stat(); s.InUse != 0 || s.Waiting != 0 || m.server.Open() != 0 || len(m.Stats()) != 0 {
 		m.report("at the end: %+v, %d sessions, %d pools", s, m.server.Open(), len(m.Stats()))
+	}
+}
+
+func (m *model) cancelAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.clients {
+		if c := &m.clients[i]; c.cancel != nil {
+			c.cancelled = true
+			c.cancel()
+		}
 	}
 }
 

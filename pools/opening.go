@@ -87,34 +87,6 @@ func (o *opening) open(donor *session) (*session, error) {
 	return s, nil
 }
 
-// dialInTurn dials when not too many do already, so that a burst of cold
-// tenants is no storm of logins.
-func (o *opening) dialInTurn() (*session, error) {
-	turns, alive := o.entry.cluster.dials.Load(), o.entry.keeper.lifetime
-	if !turns.TryAcquire(1) {
-		if turns.Acquire(alive, 1) != nil {
-			return nil, ErrDrained
-		}
-		stagger(alive)
-	}
-	defer turns.Release(1)
-	return o.connect()
-}
-
-// apart is how far apart dials begin at most that had to wait for their turn.
-const apart = 2 * time.Millisecond
-
-// stagger waits for a random moment, so that those who waited together do not
-// arrive together.
-func stagger(ctx context.Context) {
-	timer := time.NewTimer(time.Duration(rand.Int64N(int64(apart)))) //nolint:gosec // jitter, not a secret
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // connect has pgxpool make the connection. It gets no deadline: pgxpool would
 // go on without us, and keep what it made. What it does has limits: the
 // connect timeout, the pin's, and the pool's end.
@@ -170,6 +142,9 @@ func (o *opening) dial(ctx context.Context, network, addr string) (net.Conn, err
 		select {
 		case <-o.last.gone:
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, ErrBudget // the server holds on to it, and nothing was tried
+			}
 			return nil, context.Cause(ctx)
 		}
 	}
@@ -230,7 +205,7 @@ func (o *opening) takeOver(donor *session) *session {
 	e := o.entry
 	e.keeper.log.Debug("a connection could not be taken over; dialling instead",
 		"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
-	if o.gate != nil {
+	if o.gate != nil && isUnfit(err) {
 		e.unfit()
 	}
 	donor.sock.because("discarded")

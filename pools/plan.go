@@ -147,7 +147,13 @@ const (
 		`pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4 OPERATOR(pg_catalog.-) ` +
 		`COALESCE(pg_catalog.current_setting('reserved_connections', true), '0')::pg_catalog.int4)::pg_catalog.text`
 	fromRoles = ` FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) session_user`
-	clean     = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
+	// With its own defaults the tenant could have it wait for others to end:
+	// SERIALIZABLE, READ ONLY, DEFERRABLE.
+	begin = `BEGIN ISOLATION LEVEL READ COMMITTED; `
+	// DISCARD ALL leaves the state of random(): the earlier tenant would know
+	// what the next one draws.
+	reseed = `SELECT pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::pg_catalog.text) OPERATOR(pg_catalog./) 2147483648.0); `
+	clean  = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
 		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
 	// One row, "f", when the canary is there and nothing that SQL prepared.
 	prepared = `, from_sql FROM pg_catalog.pg_prepared_statement() WHERE from_sql OR name OPERATOR(pg_catalog.=) '` + canary + `'`
@@ -171,14 +177,14 @@ func (p *plan) compile() {
 
 // reset undoes what was done in a session, sets and checks, at every release
 // that is not free. One message is one answer, sent and read at once.
-func (p *plan) reset() string { return "BEGIN; " + clean + "; " + p.set + "; COMMIT; " + p.check }
+func (p *plan) reset() string { return begin + clean + "; " + p.set + "; COMMIT; " + p.check }
 
 // pin is set for a new connection, which answers with the login's powers.
 func (p *plan) pin() string { return powers + fromRoles + "; " + p.set }
 
 // takeOver is set and check, for another tenant's connection after DISCARD
 // ALL.
-func (p *plan) takeOver() string { return "BEGIN; " + p.set + "; COMMIT; " + p.check }
+func (p *plan) takeOver() string { return begin + reseed + p.set + "; COMMIT; " + p.check }
 
 // Columns of the check's one row.
 const (

@@ -3,6 +3,7 @@ package pools
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -15,17 +16,26 @@ import (
 //
 // It takes a connection of the same login, beside the tenant's maximum and
 // within the budget, for a moment. The old one's permit is held until the
-// server's side is gone, which this brings about.
+// server's side is gone, which this brings about; where such sessions have used
+// up the budget, this gets the first permit of those that linger in vain.
 func (s *session) reap() {
 	e := s.entry
 	if e.cut.Load() {
 		return // cutAll has cancelled it, and the pool is at its end
 	}
-	// It belongs to the session, not to whoever gave it up.
-	ctx, cancel := context.WithTimeout(context.Background(), e.keeper.cfg.ConnectTimeout)
-	defer cancel()
-	err := e.terminate(ctx, s.pg.PID())
 	_ = s.sock.Close() // what still reads from it need not wait any longer
+	began := e.keeper.now()
+	// It belongs to the session, not to whoever gave it up.
+	ctx, cancel := context.WithTimeout(context.Background(), e.keeper.lingerFor()+e.keeper.cfg.ConnectTimeout)
+	defer cancel()
+	permit, err := e.cluster.reserve(ctx)
+	if err == nil {
+		defer permit.drop()
+		if s.sock.ended.Load() && e.keeper.now()-began > int64(time.Second) {
+			return // the process may be another session's by now
+		}
+		err = e.terminate(permit, s.pg.PID())
+	}
 	if err != nil {
 		e.keeper.log.Debug("a session's end could not be ordered",
 			"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
@@ -33,12 +43,9 @@ func (s *session) reap() {
 }
 
 // terminate ends the backend with the given process id.
-func (e *entry) terminate(ctx context.Context, pid uint32) error {
-	permit, err := e.cluster.reserve(ctx)
-	if err != nil {
-		return err
-	}
-	defer permit.drop()
+func (e *entry) terminate(permit *permit, pid uint32) error {
+	ctx, cancel := context.WithTimeout(context.Background(), e.keeper.cfg.ConnectTimeout)
+	defer cancel()
 	cfg := e.pool.Config().ConnConfig
 	e.startPlain(cfg)
 	o := &opening{entry: e, permit: permit}

@@ -177,10 +177,10 @@ func TestAWaiterThatLeavesHoldsUpNobody(t *testing.T) {
 
 func TestEveryWaiterIsServedHoweverTheConnectionsComeBack(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(c *pools.Conn){
-		"in good order": func(*pools.Conn) {},
-		"discarded":     func(c *pools.Conn) { c.Discard() },
-		"closed":        func(c *pools.Conn) { _ = c.Conn().Close(context.Background()) },
+	for name, spoil := range map[string]func(context.Context, *pools.Conn){
+		"in good order": func(context.Context, *pools.Conn) {},
+		"discarded":     func(_ context.Context, c *pools.Conn) { c.Discard() },
+		"closed":        func(ctx context.Context, c *pools.Conn) { _ = c.Conn().Close(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,9 +193,9 @@ func TestEveryWaiterIsServedHoweverTheConnectionsComeBack(t *testing.T) {
 				for _, name := range names(10) {
 					queued = append(queued, start(func() error { return w.run(t, name, "select 1") }))
 				}
-				spoil(one)
+				spoil(t.Context(), one)
 				giveOne()
-				spoil(two)
+				spoil(t.Context(), two)
 				giveTwo()
 				for _, q := range queued {
 					mustBe(t, <-q, nil)

@@ -2,7 +2,6 @@ package pools
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -82,8 +81,8 @@ func (k *Keeper) SetCluster(name string, to registry.Cluster) error {
 	to.DSN, to.Admin, to.SpareDSN, to.Addresses = c.settings.DSN, c.settings.Admin, c.settings.SpareDSN, c.settings.Addresses
 	c.mu.Unlock()
 	c.set(to)
-	c.adjustSpares(to.Spares)
-	k.log.Info("cluster changed", "cluster", name, slog.Int("budget", to.Budget), slog.Int("spares", to.Spares))
+	stat := c.stat()
+	k.log.Info("cluster changed", "cluster", name, "budget", stat.Budget, "derived", stat.Derived, "spares", to.Spares)
 	return nil
 }
 

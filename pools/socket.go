@@ -1,6 +1,7 @@
 package pools
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -26,7 +27,8 @@ type socket struct {
 	writes  atomic.Uint64 // grows with every write: an unused session needs no reset
 	why     atomic.Pointer[string]
 	once    sync.Once
-	gone    chan struct{} // closed when the server's side is gone too
+	gone    chan struct{} // closed when the server's side is gone too, or lingered for too long
+	ended   atomic.Bool   // it is gone
 
 	reading sync.Mutex // held while somebody reads
 	limits  sync.Mutex // guards the deadlines, and closing when it is written
@@ -124,14 +126,20 @@ func (s *socket) linger() {
 		return
 	}
 	_ = s.Conn.SetReadDeadline(time.Now().Add(s.keeper.lingerFor())) // a dead socket fails the read
-	_, _ = io.Copy(io.Discard, s.Conn)                               // its end is what was wanted
+	hurry := context.AfterFunc(s.keeper.lifetime, func() { _ = s.Conn.SetReadDeadline(time.Now().Add(lingerAtClose)) })
+	defer hurry()
+	_, err := io.Copy(io.Discard, s.Conn) // its end is what was wanted
+	s.ended.Store(err == nil)
 }
 
+// lingerAtClose is lingerFor when the keeper closes: not long at all.
+const lingerAtClose = time.Second
+
 // lingerFor bounds how long a server may take to end a session that was
-// closed: longer than reap needs, and not long at all when the keeper closes.
+// closed: longer than reap needs.
 func (k *Keeper) lingerFor() time.Duration {
 	if k.lifetime.Err() != nil {
-		return time.Second
+		return lingerAtClose
 	}
 	return 2*k.cfg.ConnectTimeout + k.cfg.CancelTimeout
 }

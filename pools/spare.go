@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -104,14 +105,11 @@ func (c *cluster) newSpares() (*entry, error) {
 var errSpare = fmt.Errorf("%w: nobody's connection", ErrNotWalled)
 
 // openSpares lets the budget begin to fill the spares.
-func (c *cluster) openSpares() { c.adjustSpares(c.settings.Spares) }
-
-// adjustSpares changes how many spares are kept.
-func (c *cluster) adjustSpares(n int) {
-	if c.spares == nil {
-		return
-	}
-	c.spares.account.Adjust(budget.Terms{Weight: 1, Max: n})
+func (c *cluster) openSpares() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.filling = true
+	c.resizeLocked()
 }
 
 // closeSpares ends the spares, and waits until their pool is closed.
@@ -133,7 +131,8 @@ type gate struct{ schema, oid string }
 // Columns that are asked for besides the powers when a spare becomes a
 // tenant's: whether the tenant may connect to the database, whether it may
 // itself execute the function, and whether its login has settings that the
-// pin does not set: they would not be in force.
+// pin does not set: they would not be in force. A password that has expired
+// counts as a refusal to connect.
 const (
 	colConnect = iota
 	colExecute
@@ -161,6 +160,7 @@ func (s *session) sendClaim() {
 func (g *gate) fitness(pinned string) string {
 	return powers +
 		`, pg_catalog.has_database_privilege(session_user, pg_catalog.current_database(), 'CONNECT')` +
+		` AND COALESCE(r.rolvaliduntil OPERATOR(pg_catalog.>) pg_catalog.now(), true)` +
 		`, pg_catalog.has_function_privilege(session_user, ` + g.oid + `::pg_catalog.oid, 'EXECUTE')` +
 		`, EXISTS (SELECT FROM pg_catalog.pg_db_role_setting c, pg_catalog.unnest(c.setconfig) AS set(text) ` +
 		`WHERE c.setrole OPERATOR(pg_catalog.=) r.oid AND pg_catalog.split_part(set.text, '=', 1) ` +
@@ -185,7 +185,7 @@ func (s *session) recognise() error {
 	if claimed {
 		c := s.answer.claim
 		if c[colConnect] != "t" || c[colExecute] != "f" || c[colSettings] != "f" {
-			return fmt.Errorf("pools: a spare cannot become the login's: %q", c)
+			return fmt.Errorf("%w: %q", errUnfit, c)
 		}
 	}
 	if s.how == StartDial || claimed {
@@ -242,6 +242,16 @@ func (k *Keeper) isProven(e *entry) bool {
 func (e *entry) unfit() {
 	e.keeper.proven.Store(e.proof(), false)
 	e.adjust()
+}
+
+// errUnfit says that a spare cannot become a login's.
+var errUnfit = errors.New("pools: a spare cannot become the login's")
+
+// isUnfit reports whether a claim failed for what the login is, rather than
+// because the server went away or has no room.
+func isUnfit(err error) bool {
+	pg, refused := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, errUnfit) || refused && !strings.HasPrefix(pg.Code, "57") && !strings.HasPrefix(pg.Code, "53")
 }
 
 // findGate asks a spare's server for the function that makes sessions a

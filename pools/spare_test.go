@@ -160,6 +160,24 @@ func TestSparesAreNoPingLoopAtADeadServer(t *testing.T) {
 	}
 }
 
+func TestASpareDoesNotMakeTheTryThatATenantWaitsFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newSpareWorld(t, 10, 0, nil)
+		w.server.Stop()
+		mustBe(t, w.run(t, "t00", "select 1"), pools.ErrDatabase)
+		w.server.Resume()
+		w.server.OnStart(func(*poolstest.Session) error { time.Sleep(time.Second); return nil })
+		time.Sleep(time.Minute)
+		if err := w.SetCluster("main", registry.Cluster{Budget: 10, Spares: 1}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		w.use(t, "t00")
+		w.endWithin(t, 10)
+	})
+}
+
 func TestSparesFollowTheirNumber(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -96,6 +96,7 @@ type site struct {
 	target          // of its dsn; the addresses are all the server's
 	names  []naming // the same addresses, and which field gave each
 	logins []string // of all its connection strings, each once
+	spare  string   // of them, the one of spare_dsn, or ""
 }
 
 // naming is an address and the field that gives it.
@@ -197,6 +198,9 @@ func (s *site) readOther(dsn Secret, cluster, key string, astray bool) Problems 
 	if key == "spare_dsn" && other.login == s.login {
 		// Who shares it could become anybody with set_session_auth.
 		problems.add(position{}, cluster+"."+key, "has the login of %s.dsn, which tenants use; give it one of its own", cluster)
+	}
+	if key == "spare_dsn" {
+		s.spare = other.login
 	}
 	if !slices.Contains(s.logins, other.login) {
 		s.logins = append(s.logins, other.login)

@@ -79,6 +79,9 @@ func (v *validation) all(subjects []*subject) {
 	}
 	for _, s := range located {
 		v.logins[login{s.Cluster, s.where.login}]++
+		if spare := v.sites[s.Cluster].spare; spare != "" && spare == s.where.login {
+			v.wrong(s, loginField(s), "is the login of clusters.%s.spare_dsn, which can become any tenant's; give the tenant one of its own", s.Cluster)
+		}
 		if !s.wrong {
 			v.home(s)
 		}
@@ -86,6 +89,14 @@ func (v *validation) all(subjects []*subject) {
 	for _, s := range located {
 		s.SharedLogin = v.logins[login{s.Cluster, s.where.login}] > 1
 	}
+}
+
+// loginField is where a record says its login.
+func loginField(s *subject) string {
+	if !s.DSN.IsZero() {
+		return "dsn"
+	}
+	return "login"
 }
 
 // complete fills in what follows from the id.

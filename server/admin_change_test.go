@@ -70,7 +70,7 @@ func TestAnOperatorChangesWhatIsNamedAndNothingElse(t *testing.T) {
 	}{
 		{`{"budget":60}`, func() { want.Budget = 60 }},
 		{`{"budget":"auto","margin":0,"replicas":2}`, func() { want.Budget, want.Margin, want.Replicas = 0, 0, 2 }},
-		{` { "dials" : 1 , "queue":0,
+		{` { "dials" : 1 , "queue":1,
 		   "spares":1000} `, func() { want.Dials, want.Queue, want.Spares = 1, 0, 1000 }},
 		{`{}`, func() {}},
 		{`{"budget":100000,"margin":10000,"replicas":1000,"dials":1000,"queue":1000000,"spares":0}`, func() {
@@ -120,7 +120,7 @@ func TestBadChangesOfAClusterNameTheFieldAndWhatIsRight(t *testing.T) {
 		`{"margin":"auto"}`:                   `margin must be`,
 		`{"replicas":0}`:                      `replicas must be a whole number from 1 to 1000`,
 		`{"dials":1001}`:                      `dials must be a whole number from 1 to 1000`,
-		`{"queue":1000001}`:                   `queue must be a whole number from 0 to 1000000`,
+		`{"queue":1000001}`:                   `queue must be a whole number from 1 to 1000000`,
 		`{"queue":99999999999999999999}`:      `queue must be`,
 		`{"spares":1001}`:                     `spares must be a whole number from 0 to 1000`,
 		`{"spares":40}`:                       `spares must be below the budget, of which they are a part: 40 is not below 40`,

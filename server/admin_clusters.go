@@ -34,7 +34,7 @@ func clusterKnobs(c *registry.Cluster) []knob {
 		{name: "margin", value: &c.Margin, least: 0, most: 10_000},
 		{name: "replicas", value: &c.Replicas, least: 1, most: 1000},
 		{name: "dials", value: &c.Dials, least: 1, most: 1000},
-		{name: "queue", value: &c.Queue, least: 0, most: 1_000_000},
+		{name: "queue", value: &c.Queue, least: 1, most: 1_000_000},
 		{name: "spares", value: &c.Spares, least: 0, most: 1000},
 	}
 }

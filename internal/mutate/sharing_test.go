@@ -30,7 +30,7 @@ func slotMutations() []mutation {
 		{
 			breaks: "a dial that is cancelled gives its slot back", file: "pools/opening.go",
 			from: "		e.missed(err)\n		o.permit.drop()\n", to: "		e.missed(err)\n		if !errors.Is(err, ErrDrained) {\n			o.permit.drop()\n		}\n",
-			test: "TestACloseWithEverythingInUseLeavesNothing",
+			test: "TestADialThatIsCutOffAtTheDrainDeadlineCostsNoSlot",
 		},
 		{
 			breaks: "a connection that changed hands gives its slot back", file: "pools/opening.go",
@@ -203,7 +203,7 @@ func breakerMutations() []mutation {
 		{
 			breaks: "spares make no tries", file: "pools/memory.go",
 			from: `b.remembers(e.target):`, to: `false:`,
-			test: "TestSparesAreNoPingLoopAtADeadServer",
+			test: "TestASpareDoesNotMakeTheTryThatATenantWaitsFor",
 		},
 		{
 			breaks: "a spare's failure makes it wait", file: "pools/callers.go",

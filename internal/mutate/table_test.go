@@ -4,12 +4,10 @@ package mutate_test
 
 import "slices"
 
-import "slices"
-
 // mutations is the list; each invariant of package pools is broken at least
 // once.
 func mutations() []mutation {
-	return slices.Concat(sessionMutations(), poolMutations(), budgetMutations())
+	return slices.Concat(sessionMutations(), poolMutations(), budgetMutations(), sharingMutations())
 }
 
 func sessionMutations() []mutation {
@@ -51,7 +49,7 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "the check asks for prepared statements", file: "pools/plan.go",
-			from: `row + ", " + prepared`, to: `row + ", false"`,
+			from: `identity + row + prepared`, to: `identity + row + ", false"`,
 			test: "TestADiscardBelowTheDriverIsNoticed", pkg: "./integration",
 		},
 		{
@@ -66,7 +64,7 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "what runs on is ended", file: "pools/conn.go",
-			from: "		s.reap()\n", to: "",
+			from: `s.entry.keeper.workers.Go(s.reap)`, to: ``,
 			test: "TestAStatementThatCatchesItsCancelDoesNotOutliveItsConnection", pkg: "./integration",
 		},
 		{

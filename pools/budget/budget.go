@@ -37,6 +37,9 @@ type Config struct {
 	// made are refilled: whoever took it should not share the machine with
 	// the dial.
 	RefillAfter time.Duration
+	// Patience is how long who waits for a slot that is being closed counts on
+	// it; then something else is looked for. 0: for ever.
+	Patience time.Duration
 	// Start runs fn on a goroutine of its own.
 	Start func(fn func())
 	// Now is the time in nanoseconds since any fixed moment before.
@@ -79,7 +82,7 @@ type Budget struct {
 	size    int
 	queue   int
 	slots   []*Slot // in use, those that are closing included
-	closing int     // of them, those that were evicted
+	closing int     // of them, those that were evicted and are not overdue
 	waiting waiting // accounts that want more than is on its way to them
 	wants   int     // over all accounts
 	covered int     // of them, those for whom a slot is being closed
@@ -87,6 +90,7 @@ type Budget struct {
 	spares  []*Account
 	ghosts  ghosts
 	retry   *time.Timer // runs while somebody waits for a slot to have rested
+	again   int64       // when it runs out, as far as this settling knows, or 0
 	closed  bool
 }
 
@@ -128,7 +132,7 @@ type Stat struct {
 func (b *Budget) Stat() Stat {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	stat := Stat{Size: b.size, InUse: len(b.slots), Closing: b.closing, Waiting: b.wants, ReopenedSoon: b.ghosts.soon}
+	stat := Stat{Size: b.size, InUse: len(b.slots), Waiting: b.wants, ReopenedSoon: b.ghosts.soon}
 	for _, s := range b.slots {
 		switch {
 		case !s.resting():
@@ -139,6 +143,9 @@ func (b *Budget) Stat() Stat {
 		}
 		if s.opening() {
 			stat.Opening++
+		}
+		if s.closing {
+			stat.Closing++
 		}
 	}
 	return stat

@@ -6,6 +6,8 @@ import "time"
 func (b *Budget) settle() {
 	// Before the search: a holder whose slot comes to rest after it was looked
 	// at sees this, and settles again.
+	b.again = 0
+	b.giveUp()
 	b.press()
 	b.shrink()
 	b.match()
@@ -13,9 +15,30 @@ func (b *Budget) settle() {
 	b.press()
 }
 
+// giveUp no longer counts on slots that have been closing for too long: their
+// server's side hangs, and there may be others to take.
+func (b *Budget) giveUp() {
+	patience := int64(b.cfg.Patience)
+	if b.closing == 0 || patience == 0 {
+		return
+	}
+	now := b.cfg.Now()
+	for _, s := range b.slots {
+		switch {
+		case !s.closing || s.overdue:
+		case now-s.since >= patience:
+			s.overdue = true
+			b.closing--
+			b.unpledge(s)
+		case s.pledged != nil:
+			b.retryAt(s.since+patience, now)
+		}
+	}
+}
+
 func (b *Budget) press() { b.pressed.Store(b.wants > 0 || b.exceed > 0 || b.over()) }
 
-// live is how much is in use and not leaving.
+// live is how much is in use and not leaving soon.
 func (b *Budget) live() int { return len(b.slots) - b.closing }
 
 // over reports whether more is in use than may be, and is not leaving.
@@ -106,7 +129,7 @@ func (b *Budget) unclaimed() bool { return b.size-b.live() > b.covered }
 // promise pledges such a one to a.
 func (b *Budget) promise(a *Account) bool {
 	for _, s := range b.slots {
-		if p := s.pledged; s.closing && (p == nil || p.pledged > p.wanted) {
+		if p := s.pledged; s.closing && !s.overdue && (p == nil || p.pledged > p.wanted) {
 			b.unpledge(s)
 			b.pledge(s, a)
 			return true
@@ -119,6 +142,9 @@ func (b *Budget) pledge(s *Slot, a *Account) {
 	s.pledged = a
 	a.pledged++
 	b.reorder(a)
+	if b.cfg.Patience > 0 {
+		b.retryAt(s.since+int64(b.cfg.Patience), b.cfg.Now())
+	}
 }
 
 func (b *Budget) unpledge(s *Slot) {
@@ -130,11 +156,13 @@ func (b *Budget) unpledge(s *Slot) {
 }
 
 // retryAt matches again when the slot that may be taken first has rested long
-// enough; at 0 nothing rests, and whatever falls free matches by itself.
+// enough; at 0 nothing rests, and whatever falls free matches by itself. Of
+// several moments the first counts: every settling names all of them anew.
 func (b *Budget) retryAt(at, now int64) {
-	if at == 0 || b.closed {
+	if at == 0 || b.closed || b.again != 0 && b.again <= at {
 		return
 	}
+	b.again = at
 	wait := time.Duration(max(at-now, 0) + int64(50*time.Microsecond)) // a timer may be early by its clock's grain
 	if b.retry == nil {
 		b.retry = time.AfterFunc(wait, b.rematch)
@@ -194,7 +222,7 @@ func (b *Budget) evict(s *Slot, why Why, a *Account) {
 	owner := s.account
 	b.rob(s)
 	b.closing++
-	s.closing, s.account = true, nil
+	s.closing, s.since, s.account = true, b.cfg.Now(), nil
 	if a != nil {
 		b.pledge(s, a)
 	}

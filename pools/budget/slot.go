@@ -31,6 +31,8 @@ type Slot struct {
 	account *Account
 	pledged *Account // for whom it is being closed
 	closing bool
+	since   int64 // when that began
+	overdue bool  // it takes so long that nobody counts on it any more
 	freed   bool
 	pos     int                // in Budget.slots
 	served  [remembered]uint32 // the last one first
@@ -56,8 +58,8 @@ func (s *Slot) Take() bool {
 // Use marks a slot as in use that was granted.
 func (s *Slot) Use() { s.state.Store(stateBusy) }
 
-// Freed reports whether the socket is gone: one that was closed while it
-// rested is nobody's to take.
+// Freed reports whether the socket of a slot that its holder had, at rest or in
+// use, is gone: one that was closed while it rested is nobody's to take.
 func (s *Slot) Freed() bool { return s.state.Load() == stateFreed }
 
 // Rested is when the slot came to rest, 0 when it does not.
@@ -74,6 +76,9 @@ func (s *Slot) Yield(since int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := s.account
+	if a == nil { // its socket was cut meanwhile, and is gone
+		return false
+	}
 	if b.over() || a.exceeds() {
 		b.evict(s, Shrunk, nil)
 		b.settle()
@@ -105,12 +110,12 @@ func (s *Slot) Free() {
 		panic("budget: slot freed twice")
 	}
 	s.freed = true
-	s.state.Store(stateFreed)
+	s.leave()
 	last := len(b.slots) - 1
 	b.slots[s.pos], b.slots[last].pos = b.slots[last], s.pos
 	b.slots[last] = nil
 	b.slots = b.slots[:last]
-	if s.closing {
+	if s.closing && !s.overdue {
 		b.closing--
 	}
 	b.unpledge(s)
@@ -120,6 +125,16 @@ func (s *Slot) Free() {
 		b.reorder(a)
 	}
 	b.settle()
+}
+
+// leave marks it freed, unless the budget gave it away before: then whoever
+// was told of that has the rest to do, and nobody else.
+func (s *Slot) leave() {
+	for {
+		if now := s.state.Load(); now == stateTaken || s.state.CompareAndSwap(now, stateFreed) {
+			return
+		}
+	}
 }
 
 func (s *Slot) resting() bool { return s.state.Load() > 0 && s.account != nil }

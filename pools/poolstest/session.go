@@ -81,6 +81,9 @@ func (s *Session) serve() {
 func (s *Session) start() bool {
 	msg, err := s.backend.ReceiveStartupMessage()
 	if err != nil {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			s.server.census.cancels(s.life) // of a session that has no key yet: it is no message at all
+		}
 		return false
 	}
 	switch msg := msg.(type) {

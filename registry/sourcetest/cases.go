@@ -248,14 +248,13 @@ func sharedLogin(t *testing.T, f Fixture) {
 		with("by-alias", func(t *registry.Tenant) {
 			t.Login, t.DSN = "", registry.NewSecret("host=alias.internal user=app dbname=y")
 		}),
-		login("spare", "main", "spare"),
 		with("resting", func(t *registry.Tenant) { t.Login, t.Status = "rests", registry.StatusRetired }),
 		login("working", "main", "rests"),
 		login("case", "main", "Both"),
 	)
 	for id, want := range map[string]bool{
 		"alone": false, "one": true, "two": true, "away": false, "none": true, "same-as-cluster": true,
-		"boss": true, "elsewhere": false, "sole": true, "by-dsn": true, "by-alias": true, "spare": true, "resting": true, "working": true, "case": false,
+		"boss": true, "elsewhere": false, "sole": true, "by-dsn": true, "by-alias": true, "resting": true, "working": true, "case": false,
 	} {
 		if got := lookup(t, f.Source, id).SharedLogin; got != want {
 			t.Errorf("SharedLogin of %s is %t, want %t", id, got, want)
