@@ -64,7 +64,7 @@ const serverPause = 100 * time.Millisecond
 // alone sets them.
 func (e *entry) connectFailed(err error, carried bool) {
 	k := e.keeper
-	if errors.Is(err, ErrDrained) || errors.Is(err, ErrBudget) { // the database had no part in it
+	if errors.Is(err, ErrDrained) || errors.Is(err, ErrBudget) || e.cut.Load() { // the database had no part in it
 		return
 	}
 	pg, _ := errors.AsType[*pgconn.PgError](err)

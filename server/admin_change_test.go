@@ -71,7 +71,7 @@ func TestAnOperatorChangesWhatIsNamedAndNothingElse(t *testing.T) {
 		{`{"budget":60}`, func() { want.Budget = 60 }},
 		{`{"budget":"auto","margin":0,"replicas":2}`, func() { want.Budget, want.Margin, want.Replicas = 0, 0, 2 }},
 		{` { "dials" : 1 , "queue":1,
-		   "spares":1000} `, func() { want.Dials, want.Queue, want.Spares = 1, 0, 1000 }},
+		   "spares":1000} `, func() { want.Dials, want.Queue, want.Spares = 1, 1, 1000 }},
 		{`{}`, func() {}},
 		{`{"budget":100000,"margin":10000,"replicas":1000,"dials":1000,"queue":1000000,"spares":0}`, func() {
 			want = registry.Cluster{Budget: 100000, Margin: 10000, Replicas: 1000, Dials: 1000, Queue: 1000000}
