@@ -129,10 +129,11 @@ func (e *entry) part(s *socket) bool {
 	return true
 }
 
-func (e *entry) openSockets(sever bool) []*socket {
+// sever ends the coming and going of sockets, and returns those that are open.
+func (e *entry) sever() []*socket {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.severed = e.severed || sever
+	e.severed = true
 	return slices.Collect(maps.Keys(e.sockets))
 }
 
@@ -144,15 +145,16 @@ func (e *entry) cutAll() {
 	// The pool's own end has no context.
 	ctx, cancel := context.WithTimeout(context.Background(), e.keeper.cfg.CancelTimeout)
 	defer cancel()
+	open := e.sever() // from here on none of them goes to another tenant
 	var requests sync.WaitGroup
-	for _, s := range e.openSockets(false) {
+	for _, s := range open {
 		s.because("cut")
 		if session := s.session.Load(); session != nil && session.holder.Load() != nil {
 			requests.Go(func() { _ = session.pg.CancelRequest(ctx) }) // it is cut anyway
 		}
 	}
 	requests.Wait()
-	for _, s := range e.openSockets(true) {
+	for _, s := range open {
 		s.abort()
 	}
 }

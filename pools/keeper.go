@@ -47,9 +47,9 @@ type Keeper struct {
 	// end with it.
 	lifetime context.Context //nolint:containedctx // the keeper's own life, not a request's
 	end      context.CancelFunc
-	workers  sync.WaitGroup // creations, closings, the janitor
-	wake     chan struct{}  // tells the janitor to look at its deadline again
-	stop     chan struct{}  // ends the janitor
+	workers  workers       // creations, closings, the janitor
+	wake     chan struct{} // tells the janitor to look at its deadline again
+	stop     chan struct{} // ends the janitor
 	stopOnce sync.Once
 
 	// mu guards what follows, the retirement of entries and the fields of

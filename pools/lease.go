@@ -85,7 +85,7 @@ func (e *entry) acquire(ctx context.Context, c *Conn) (start string, err error) 
 		if err != nil {
 			return StartDial, e.acquireError(ctx, err)
 		}
-		fresh := s.lent == 0
+		fresh, rested := s.lent == 0, s.rest > 0
 		start = StartWarm
 		if fresh {
 			start = s.how
@@ -96,7 +96,7 @@ func (e *entry) acquire(ctx context.Context, c *Conn) (start string, err error) 
 			return start, nil
 		}
 		s.putAside(err)
-		if fresh || ctx.Err() != nil {
+		if fresh && !rested || ctx.Err() != nil {
 			return start, e.acquireError(ctx, err)
 		}
 	}

@@ -108,13 +108,13 @@ func (m *model) maxOf(name string) int {
 	return most
 }
 
-// raise notes that a tenant's maximum may have become greater.
-func (m *model) raise() {
+// raise notes that a tenant's maximum is about to change.
+func (m *model) raise(name string, to int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.clients {
-		if c := &m.clients[i]; c.tenant != "" {
-			c.max = max(c.max, m.maxOf(c.tenant))
+		if c := &m.clients[i]; c.tenant == name {
+			c.max = max(c.max, modelMax, to, m.record(name).Limits.MaxConns)
 		}
 	}
 }

@@ -212,12 +212,12 @@ func (m *model) meddle(a action, name string) {
 		m.Apply(registry.Change{ID: id(name), Kind: registry.Changed})
 		m.retired(name)
 	case "relimit":
+		m.raise(name, a.N%4)
 		m.edit(name, func(t *registry.Tenant) { t.Limits.MaxConns = a.N % 4 })
 		m.Apply(registry.Change{ID: id(name), Kind: registry.LimitsChanged})
-		m.raise()
 	case "limit":
+		m.raise(name, a.N%4)
 		m.must(m.SetLimits(id(name), registry.Limits{MaxConns: a.N % 4}))
-		m.raise()
 	case "suspend":
 		m.suspend(name)
 	case "cluster":

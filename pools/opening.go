@@ -70,7 +70,7 @@ func (o *opening) open(donor *session) (*session, error) {
 		if s := o.takeOver(donor); s != nil {
 			return s, nil
 		}
-		o.how, o.gift, o.last = StartDial, nil, donor.sock
+		o.how, o.gift, o.gate, o.last = StartDial, nil, nil, donor.sock
 	}
 	e := o.entry
 	if err := e.tryDial(); err != nil {
@@ -219,6 +219,9 @@ func (o *opening) receive(donor *session) (*session, error) {
 	if donor.pending {
 		if err := donor.readReset(ctx); err != nil {
 			donor.refuse(err)
+			if donor.unanswered { // its server's side goes on until it is told to end
+				donor.entry.keeper.workers.Go(donor.reap)
+			}
 			donor.end("")
 			return nil, err
 		}

@@ -261,3 +261,23 @@ func TestAStartUpThatIsCutOffCostsNoSlot(t *testing.T) {
 		w.endWithin(t, 1)
 	})
 }
+
+func TestAConnectionThatDiedBeforeItsFirstUseIsReplaced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newTightWorld(t, 1, nil)
+		w.server.OnStart(func(*poolstest.Session) error { time.Sleep(time.Second); return nil })
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		l := w.lease(t, "t00")
+		_, err := l.Acquire(ctx)
+		mustBe(t, err, context.DeadlineExceeded)
+		l.Release()
+		time.Sleep(time.Second) // it is opened all the same
+		w.server.Stop()
+		w.server.Resume()
+		time.Sleep(10 * time.Second)
+		w.use(t, "t00")
+		w.endWithin(t, 1)
+	})
+}

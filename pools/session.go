@@ -213,7 +213,7 @@ func (s *session) settle() (settled bool) {
 		s.close("drift")
 		return false
 	}
-	if s.sock.writes.Load() == s.sentAt || s.free && !s.cancelled.Load() {
+	if !s.cancelled.Load() && (s.free || s.sock.writes.Load() == s.sentAt) {
 		return true
 	}
 	s.cancelled.Store(false)

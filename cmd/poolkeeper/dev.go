@@ -130,7 +130,7 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 		err = r.db.publicTables(ctx, r.home, r.cfg.Onboard.Migrations)
 	}
 	if err != nil {
-		return errors.Join(err, s.closePools()) //nolint:contextcheck // it has a limit of its own
+		return errors.Join(err, s.closePools())
 	}
 	reload.begin(s.keeper)
 	return s.run(ctx, func(at Addresses) {

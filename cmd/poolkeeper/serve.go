@@ -53,7 +53,7 @@ func (a *App) serve(ctx context.Context, path string) error {
 	}
 	if cfg.Onboard.AtStart {
 		if err := onboardAll(ctx, cfg, s.keeper, m, log); err != nil {
-			return errors.Join(err, s.closePools()) //nolint:contextcheck // it has a limit of its own
+			return errors.Join(err, s.closePools())
 		}
 	}
 	reload.begin(s.keeper)

@@ -79,6 +79,11 @@ func slotMutations() []mutation {
 func orderMutations() []mutation {
 	return []mutation{
 		{
+			breaks: "a connection that died before its first use is replaced", file: "pools/lease.go",
+			from: `if fresh && !rested ||`, to: `if fresh ||`,
+			test: "TestAConnectionThatDiedBeforeItsFirstUseIsReplaced",
+		},
+		{
 			breaks: "what is guaranteed is not taken", file: "pools/budget/victim.go",
 			from: `if s.account.held <= s.account.terms.Guaranteed {`, to: `if false {`,
 			test: "TestWhatIsGuaranteedIsNeverTaken", pkg: "./pools",

@@ -29,12 +29,12 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "a used session is reset", file: "pools/session.go",
-			from: `if s.sock.writes.Load() == s.sentAt ||`, to: `if true || s.sock.writes.Load() == s.sentAt ||`,
+			from: `(s.free || s.sock.writes.Load() == s.sentAt)`, to: `(true || s.sock.writes.Load() == s.sentAt)`,
 			test: "TestASearchPathThatWasChangedIsNeverLentAgain",
 		},
 		{
 			breaks: "an unused session is not reset", file: "pools/session.go",
-			from: `if s.sock.writes.Load() == s.sentAt ||`, to: `if`,
+			from: `(s.free || s.sock.writes.Load() == s.sentAt)`, to: `s.free`,
 			test: "TestAnUnusedConnectionIsNotReset",
 		},
 		{
