@@ -224,3 +224,29 @@ func TestAKeeperThatCannotStartLeavesNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestSparesAreMadeRoomForAlsoWhenEverythingWasInUseAsOneWasTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, func(c *pools.Config) {
+			onMain(c, func(main *registry.Cluster) {
+				main.Budget = 2
+				main.SpareDSN = registry.NewSecret("postgres://gate:pw@127.0.0.1:5432/app?sslmode=disable")
+			})
+		})
+		w.server.OpenGate("gate")
+		_, first := w.hold(t, "t00")
+		_, second := w.hold(t, "t01")
+		main, _ := w.Cluster("main")
+		main.Spares = 1
+		mustBe(t, w.SetCluster("main", main), nil)
+		synctest.Wait() // from here on nothing happens that the budget sees
+		first()
+		second()
+		time.Sleep(10 * time.Second)
+		if s := w.stat(); s.Spares != 1 || s.Idle != 1 {
+			t.Errorf("%+v", s)
+		}
+		w.endWithin(t, 2)
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/poolkeeper/poolkeeper/config"
@@ -17,6 +18,7 @@ type reloading struct {
 	file   *config.Follower
 	log    *slog.Logger
 	keeper atomic.Pointer[pools.Keeper] // nil while the program starts
+	mu     sync.Mutex                   // one at a time takes over, so that the last change is the last
 }
 
 // begin takes over what changed while the program started; from then on
@@ -32,6 +34,8 @@ func (r *reloading) takeOver() {
 	if keeper == nil {
 		return // begin will
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	changes := r.file.Take()
 	for _, name := range slices.Sorted(maps.Keys(changes.Clusters)) {
 		if err := keeper.SetCluster(name, changes.Clusters[name]); err != nil {

@@ -121,7 +121,7 @@ func TestServeFollowsTheBudgetsOfItsClusters(t *testing.T) {
 	})
 	write(t, path, fmt.Sprintf(tuned, 1))
 	p.eventually(t, "the change is in the log", func() bool {
-		return strings.Contains(p.stderr.String(), "cluster=main budget=17 spares=1")
+		return strings.Contains(p.stderr.String(), "cluster=main budget=17 derived=false spares=1")
 	})
 	if strings.Contains(p.stderr.String(), "at the next start") {
 		t.Errorf("a budget waits for the next start:\n%s", p.stderr.String())

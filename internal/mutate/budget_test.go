@@ -82,17 +82,17 @@ func budgetMutations() []mutation {
 		},
 		{
 			breaks: "a slot used a moment ago is spared", file: "pools/budget/victim.go",
-			from: `+ int64(b.cfg.StealAfter)`, to: ``,
+			from: `a.since)+int64(b.cfg.StealAfter)`, to: `a.since)`,
 			test: "TestASlotUsedAMomentAgoIsSparedUntilWhoWaitsHasWaitedAsLong",
 		},
 		{
 			breaks: "who has waited as long may have it", file: "pools/budget/victim.go",
-			from: `at := min(since, a.since)`, to: `at := since`,
+			from: `max(min(since, a.since)`, to: `max(since`,
 			test: "TestASlotUsedAMomentAgoIsSparedUntilWhoWaitsHasWaitedAsLong",
 		},
 		{
 			breaks: "a poorer account keeps what is warm", file: "pools/budget/victim.go",
-			from: `poorer && !a.urgent()`, to: `false && poorer`,
+			from: `(poorer || a.terms.Spare) && !a.urgent()`, to: `false && poorer`,
 			test: "TestWhoHoldsMoreThanTheOtherWouldBeLeftWithMayOnlyHaveWhatHasRestedLong",
 		},
 		{
@@ -206,8 +206,13 @@ func budgetMutations() []mutation {
 			test: "TestASlotChangesHandsWithItsConnection",
 		},
 		{
+			breaks: "what would have to be closed serves for a while first", file: "pools/budget/victim.go",
+			from: `return s.opened + int64(b.cfg.Tenure)`, to: `return 0`,
+			test: "TestWhatWouldHaveToBeClosedServesForAWhileFirst",
+		},
+		{
 			breaks: "spares that cannot be had are not tried at once", file: "pools/budget/match.go",
-			from: ` && b.cfg.Now() >= a.paused {`, to: ` {`,
+			from: `if now < a.paused {`, to: `if false {`,
 			test: "TestSparesThatCannotBeHadAreNotTriedAgainBeforeThePauseIsOver",
 		},
 		{

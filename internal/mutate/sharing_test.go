@@ -80,7 +80,7 @@ func orderMutations() []mutation {
 	return []mutation{
 		{
 			breaks: "a connection that died before its first use is replaced", file: "pools/lease.go",
-			from: `if fresh && !rested ||`, to: `if fresh ||`,
+			from: `if fresh && !rested ||`, to: `if _ = rested; fresh ||`,
 			test: "TestAConnectionThatDiedBeforeItsFirstUseIsReplaced",
 		},
 		{

@@ -44,7 +44,7 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "a cancelled session is reset where reports suffice", file: "pools/session.go",
-			from: `s.free && !s.cancelled.Load()`, to: `s.free`,
+			from: `if !s.cancelled.Load() && (s.free`, to: `if (s.free`,
 			test: "TestASessionThatWasCancelledIsResetEvenWhereReportsSuffice",
 		},
 		{

@@ -159,7 +159,10 @@ func (b *Budget) unpledge(s *Slot) {
 // enough; at 0 nothing rests, and whatever falls free matches by itself. Of
 // several moments the first counts: every settling names all of them anew.
 func (b *Budget) retryAt(at, now int64) {
-	if at == 0 || b.closed || b.again != 0 && b.again <= at {
+	if at == 0 || b.closed {
+		return
+	}
+	if b.again != 0 && b.again <= at {
 		return
 	}
 	b.again = at
@@ -275,6 +278,9 @@ func (b *Budget) makeRoom(a *Account) {
 	for a.terms.Max-a.held > b.size-b.live() && !b.over() {
 		s, again := b.victim(a, now, anything)
 		if s == nil {
+			if again == 0 { // nobody waits, so what comes to rest is not seen
+				again = now + int64(max(b.cfg.KeepWarm, time.Second))
+			}
 			b.retryAt(again, now)
 			return
 		}

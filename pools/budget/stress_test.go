@@ -99,6 +99,7 @@ func stress(t *testing.T, size int, meanwhile func(*server, []*pool)) {
 	}
 	users.Go(func() { meanwhile(v, pools) })
 	users.Wait()
+	v.work.Wait() // what is still being opened comes to rest
 	for _, p := range pools {
 		p.drain()
 	}
