@@ -2,6 +2,7 @@ package pools
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,10 +151,7 @@ const (
 	// With its own defaults the tenant could have it wait for others to end:
 	// SERIALIZABLE, READ ONLY, DEFERRABLE.
 	begin = `BEGIN ISOLATION LEVEL READ COMMITTED; `
-	// DISCARD ALL leaves the state of random(): the earlier tenant would know
-	// what the next one draws.
-	reseed = `SELECT pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::pg_catalog.text) OPERATOR(pg_catalog./) 2147483648.0); `
-	clean  = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
+	clean = `CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ` +
 		`SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
 	// One row, "f", when the canary is there and nothing that SQL prepared.
 	prepared = `, from_sql FROM pg_catalog.pg_prepared_statement() WHERE from_sql OR name OPERATOR(pg_catalog.=) '` + canary + `'`
@@ -184,7 +182,14 @@ func (p *plan) pin() string { return powers + fromRoles + "; " + p.set }
 
 // takeOver is set and check, for another tenant's connection after DISCARD
 // ALL.
-func (p *plan) takeOver() string { return begin + reseed + p.set + "; COMMIT; " + p.check }
+func (p *plan) takeOver() string { return begin + reseed() + p.set + "; COMMIT; " + p.check }
+
+// reseed sets what DISCARD ALL leaves as it is, the state of random(): the
+// earlier tenant would know what the next one draws.
+func reseed() string {
+	seed := 2*rand.Float64() - 1 //nolint:gosec // seeded by the system, and not to be told from outside
+	return "SET seed TO " + strconv.FormatFloat(seed, 'f', -1, 64) + "; "
+}
 
 // Columns of the check's one row.
 const (
