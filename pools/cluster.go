@@ -52,8 +52,8 @@ type cluster struct {
 }
 
 func newCluster(k *Keeper, name string, settings registry.Cluster) (*cluster, error) {
-	if err := validateCluster(name, settings); err != nil {
-		return nil, err
+	if err := settings.Validate(); err != nil {
+		return nil, fmt.Errorf("pools: clusters.%s.%w", name, err)
 	}
 	target, err := pgxpool.ParseConfig(settings.DSN.Reveal())
 	if err != nil {

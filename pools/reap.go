@@ -44,6 +44,8 @@ func (s *session) reap() {
 
 // terminate ends the backend with the given process id.
 func (e *entry) terminate(permit *permit, pid uint32) error {
+	// It has a limit of its own: the wait for the permit may have used up the
+	// other.
 	ctx, cancel := context.WithTimeout(context.Background(), e.keeper.cfg.ConnectTimeout)
 	defer cancel()
 	cfg := e.pool.Config().ConnConfig

@@ -74,8 +74,8 @@ func (k *Keeper) SetCluster(name string, to registry.Cluster) error {
 	if !ok {
 		return fmt.Errorf("%w: cluster %q is not configured", ErrRecord, name)
 	}
-	if err := validateCluster(name, to); err != nil {
-		return err
+	if err := to.Validate(); err != nil {
+		return fmt.Errorf("pools: clusters.%s.%w", name, err)
 	}
 	c.mu.Lock()
 	to.DSN, to.Admin, to.SpareDSN, to.Addresses = c.settings.DSN, c.settings.Admin, c.settings.SpareDSN, c.settings.Addresses
@@ -83,28 +83,5 @@ func (k *Keeper) SetCluster(name string, to registry.Cluster) error {
 	c.set(to)
 	stat := c.stat()
 	k.log.Info("cluster changed", "cluster", name, "budget", stat.Budget, "derived", stat.Derived, "spares", to.Spares)
-	return nil
-}
-
-// validateCluster checks what a configuration, or an operator, asks for.
-func validateCluster(name string, c registry.Cluster) error {
-	for _, n := range []struct {
-		field      string
-		value, top int
-	}{
-		{"budget", c.Budget, 100_000},
-		{"margin", c.Margin, 10_000},
-		{"replicas", c.Replicas, 1000},
-		{"dials", c.Dials, 1000},
-		{"queue", c.Queue, 1_000_000},
-		{"spares", c.Spares, 1000},
-	} {
-		if n.value < 0 || n.value > n.top {
-			return fmt.Errorf("pools: clusters.%s.%s: %d is not between 0 and %d", name, n.field, n.value, n.top)
-		}
-	}
-	if c.Budget > 0 && c.Spares >= c.Budget {
-		return fmt.Errorf("pools: clusters.%s.spares: %d leave nothing of a budget of %d; use fewer", name, c.Spares, c.Budget)
-	}
 	return nil
 }

@@ -49,6 +49,17 @@ func ClusterDefaults() Cluster {
 	return Cluster{Margin: 3, Replicas: 1, Dials: 16, Queue: 1000}
 }
 
+// Validate names the first number that cannot be used and says what would be
+// right. Zero is the default, where there is one.
+func (c Cluster) Validate() (err error) {
+	c.checkNumbers(func(key, message string) {
+		if err == nil {
+			err = fmt.Errorf("%s: %s", key, message)
+		}
+	})
+	return err
+}
+
 // checkNumbers tells what is wrong with the numbers, and what would be right.
 func (c Cluster) checkNumbers(wrong func(key, message string)) {
 	for _, n := range []struct {
