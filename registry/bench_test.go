@@ -207,3 +207,77 @@ func TestAHitAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func manyRecords(n int) []*registry.Tenant {
+	tenants := make([]*registry.Tenant, n)
+	for i := range tenants {
+		t := tenant(fmt.Sprintf("tenant-%d", i))
+		t.Login = "login_of_" + registry.DerivedName(t.ID, "")
+		t.Password = registry.NewSecret(fmt.Sprintf("secret-%d", i))
+		tenants[i] = version(t, uint64(i+1))
+	}
+	return tenants
+}
+
+func BenchmarkLiveLoad(b *testing.B) {
+	const n = 100_000
+	tenants := manyRecords(n)
+	b.ReportAllocs()
+	for b.Loop() {
+		if refused := registry.NewLive(sourcetest.Clusters()).Load(tenants); len(refused) > 0 {
+			b.Fatal(refused[0])
+		}
+	}
+}
+
+func BenchmarkLiveApply(b *testing.B) {
+	const n = 100_000
+	live := registry.NewLive(sourcetest.Clusters())
+	live.Load(manyRecords(n))
+	changed := manyRecords(n)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		t := changed[i*7919%n]
+		t.DDL = !t.DDL
+		t.Version = uint64(n + i)
+		live.Apply([]*registry.Tenant{t}, nil)
+		i++
+	}
+}
+
+func BenchmarkSourceTenant(b *testing.B) {
+	const n = 100_000
+	live := registry.NewLive(sourcetest.Clusters())
+	tenants := manyRecords(n)
+	live.Load(tenants)
+	static := newStatic(b, tenants...)
+	for name, source := range map[string]registry.Source{"live": live, "static": static} {
+		b.Run(name, func(b *testing.B) {
+			ctx := b.Context()
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i += 7 {
+					if _, err := source.Tenant(ctx, tenants[i%n].ID); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+// A record of a Live may cost 1 kB: 100,000 of them are 100 MB.
+func TestARecordOfALiveIsSmall(t *testing.T) {
+	const n = 20_000
+	empty := heap()
+	live := registry.NewLive(sourcetest.Clusters())
+	live.Load(manyRecords(n))
+	if each := (heap() - empty) / n; each > 1024 {
+		t.Errorf("%.0f bytes", each)
+	} else {
+		t.Logf("%.0f bytes", each)
+	}
+	runtime.KeepAlive(live)
+}

@@ -66,3 +66,30 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Whatever the text: no panic, and what is declared is what stays once plans
+// and the tenants' own limits are put together again.
+func FuzzParseDeclared(f *testing.F) {
+	f.Add(plansAndTenants)
+	f.Add("plans: {p: {limits: {max_conns: 2, guaranteed_conns: 1}}}\ntenants: {a: {plan: p, cluster: main, isolation: schema, limits: {max_conns: 0}}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "file:") || strings.Contains(text, "ssl") || strings.Contains(text, "service") || strings.Contains(text, "passfile") {
+			return // reads files of this machine
+		}
+		declared, plans, err := registry.ParseDeclared(documents(text), sourcetest.Clusters())
+		if err != nil {
+			if err.Error() == "" || declared != nil || plans != nil {
+				t.Fatalf("%v, %v with the error %q", declared, plans, err)
+			}
+			return
+		}
+		if _, err := registry.ParsePlans(documents(text), sourcetest.Clusters()); err != nil {
+			t.Fatalf("the plans alone are wrong: %v", err)
+		}
+		for _, d := range declared {
+			if d.Limits != d.Own.Over(plans[d.Plan].Limits) {
+				t.Fatalf("%s: %+v in force, %+v its own", d.ID, d.Limits, d.Own)
+			}
+		}
+	})
+}

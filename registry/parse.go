@@ -36,11 +36,25 @@ func ParseDocuments(docs []Document, clusters map[string]Cluster) ([]*Tenant, er
 
 // parse also returns the files that secrets refer to, even when it fails.
 func parse(docs []Document, clusters map[string]Cluster) ([]*Tenant, []secretFile, error) {
-	p := parser{
+	p := newParser()
+	p.documents(docs)
+	p.validate(docs, clusters)
+	if err := p.problems.sorted(); err != nil {
+		return nil, p.secretFiles, err
+	}
+	return records(p.subjects), p.secretFiles, nil
+}
+
+func newParser() *parser {
+	return &parser{
 		reader: reader{flat: map[*yaml.Node][]pair{}, alike: map[string]map[string]string{}},
 		plans:  map[string]*settings{},
 		first:  map[ID]position{},
 	}
+}
+
+// documents reads them one after the other.
+func (p *parser) documents(docs []Document) {
 	for i, doc := range docs {
 		if i == 0 {
 			p.dir = filepath.Dir(doc.Path)
@@ -48,18 +62,20 @@ func parse(docs []Document, clusters map[string]Cluster) ([]*Tenant, []secretFil
 		p.file = doc.Path
 		p.read(doc.Data, i == 0)
 	}
+}
+
+// validate checks what was read as a whole.
+func (p *parser) validate(docs []Document, clusters map[string]Cluster) *validation {
 	check := newValidation(p.main(docs), clusters)
 	check.all(p.subjects)
 	p.problems = append(p.problems, check.problems...)
-	if err := p.problems.sorted(); err != nil {
-		return nil, p.secretFiles, err
-	}
-	return records(p.subjects), p.secretFiles, nil
+	return check
 }
 
 // parser turns documents into records.
 type parser struct {
 	reader
+	plansOnly   bool
 	dir         string // where relative paths of secrets begin
 	plans       map[string]*settings
 	first       map[ID]position // where an id was met
@@ -93,7 +109,7 @@ func (p *parser) read(data []byte, main bool) {
 			p.plan(plan)
 		}
 	}
-	if tenants, ok := top["tenants"]; ok {
+	if tenants, ok := top["tenants"]; ok && !p.plansOnly {
 		for _, tenant := range p.mapping(tenants.value, "tenants", nil) {
 			p.tenant(tenant)
 		}
@@ -145,12 +161,13 @@ func (p *parser) tenant(pair pair) {
 	if s == nil {
 		return
 	}
+	own := s
 	s = p.planned(s, field)
 	t := s.tenant(id)
 	t.Password = p.resolve(s.password, field+".password")
 	t.DSN = p.resolve(s.dsn, field+".dsn")
 	p.subjects = append(p.subjects, &subject{
-		Tenant: t, field: field, given: s, wrong: len(p.problems) > before,
+		Tenant: t, field: field, given: s, own: own, wrong: len(p.problems) > before,
 	})
 }
 

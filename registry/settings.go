@@ -159,18 +159,31 @@ func (s *settings) tenant(id ID) *Tenant {
 		Cluster: s.cluster.value, Isolation: Isolation(s.isolation.value),
 		Schema: s.schema.value, Database: s.database.value, Login: s.login.value,
 		Password: s.password.value, DSN: s.dsn.value, DDL: s.ddl.value, Labels: s.labels,
-		Limits: Limits{
-			MaxConns: s.maxConns.value, Queue: s.queue.value,
-			GuaranteedConns: s.guaranteedConns.value, Weight: s.weight.value,
-			StatementTimeout:         s.statementTimeout.value,
-			IdleInTransactionTimeout: s.idleInTransactionTimeout.value,
-			IdleAfter:                s.idleAfter.value,
-		},
+		Limits: s.limits(),
 	}
 	if !s.status.set() {
 		t.Status = StatusActive
 	}
 	return t
+}
+
+func (s *settings) limits() Limits {
+	return Limits{
+		MaxConns: s.maxConns.value, Queue: s.queue.value,
+		GuaranteedConns: s.guaranteedConns.value, Weight: s.weight.value,
+		StatementTimeout:         s.statementTimeout.value,
+		IdleInTransactionTimeout: s.idleInTransactionTimeout.value,
+		IdleAfter:                s.idleAfter.value,
+	}
+}
+
+// defaults makes the plan, all but its password, which is still as written.
+func (s *settings) defaults() Plan {
+	return Plan{
+		Cluster: s.cluster.value, Isolation: Isolation(s.isolation.value),
+		Schema: s.schema.value, Database: s.database.value, Login: s.login.value,
+		DDL: s.ddl.value, Limits: s.limits(),
+	}
 }
 
 // written is where a field was written, the zero position when it was not.

@@ -143,6 +143,24 @@ func (s site) claim(owner map[string]naming) Problems {
 	return nil
 }
 
+// ClusterAt returns the cluster to whose server a connection string leads, by
+// whatever name of it. It reports false when there is none, or when the string
+// is none.
+func ClusterAt(clusters map[string]Cluster, dsn Secret) (name string, ok bool) {
+	where, err := parseTarget(dsn)
+	if err != nil {
+		return "", false
+	}
+	known, _ := sites("", clusters) // those with a problem lead nowhere
+	for name, s := range known {
+		astray := func(addr string) bool { return !slices.Contains(s.addresses, addr) }
+		if !slices.ContainsFunc(where.addresses, astray) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // readSite reads one cluster. Without a dsn nothing else can be said of it.
 func readSite(c Cluster, field string) (site, Problems) {
 	var s site

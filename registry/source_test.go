@@ -20,7 +20,7 @@ func TestStaticIsASource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return sourcetest.Fixture{Source: static, Replace: func(t *testing.T, tenants ...*registry.Tenant) {
+		return sourcetest.Fixture{Source: static, Rotates: true, Replace: func(t *testing.T, tenants ...*registry.Tenant) {
 			t.Helper()
 			if err := static.Replace(tenants...); err != nil {
 				t.Fatal(err)

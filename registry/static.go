@@ -29,28 +29,26 @@ func NewStatic(clusters map[string]Cluster, tenants ...*Tenant) (*Static, error)
 // SharedLogin of the given records do not matter. After an error, which is
 // [Problems], nothing has changed.
 func (s *Static) Replace(tenants ...*Tenant) error {
-	var problems Problems
+	var given validation // of the values, which is told first
 	first := map[ID]bool{}
 	var subjects []*subject
 	for i, t := range tenants {
 		sub := &subject{Tenant: t.clone(), field: join("tenants", t.ID.String())}
 		if t.ID.IsZero() {
-			problems.add(position{}, "tenants", "has a record without an id at %d; ParseID makes one", i)
+			given.problems.add(position{}, "tenants", "has a record without an id at %d; ParseID makes one", i)
 			continue
 		}
 		if first[t.ID] {
-			problems.add(position{}, sub.field, "is given twice")
+			given.problems.add(position{}, sub.field, "is given twice")
 			continue
 		}
 		first[t.ID] = true
 		subjects = append(subjects, sub)
-		checkValues(t, func(field, message string) {
-			problems.add(position{}, sub.field+"."+field, "%s", message)
-		})
+		given.values(sub)
 	}
 	check := newValidation("", s.clusters)
 	check.all(subjects)
-	if err := slices.Concat(problems, check.problems).sorted(); err != nil {
+	if err := slices.Concat(given.problems, check.problems).sorted(); err != nil {
 		return err
 	}
 	s.store.replace(records(subjects))

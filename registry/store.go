@@ -18,7 +18,7 @@ type store struct {
 	// they hear of changes in their order and of none after they left.
 	mu       sync.Mutex
 	version  uint64 // the last one given; counts replacements, so that a record that comes back is newer
-	watchers map[*watcher]struct{}
+	watchers audience
 }
 
 // snapshot is a state of all records. It never changes.
@@ -28,10 +28,8 @@ type snapshot struct {
 	count  map[Status]int
 }
 
-type watcher struct{ notify func([]Change) }
-
 func newStore(tenants []*Tenant) *store {
-	s := &store{watchers: map[*watcher]struct{}{}}
+	s := &store{watchers: audience{}}
 	s.current.Store(newSnapshot(nil))
 	s.replace(tenants)
 	return s
@@ -42,15 +40,18 @@ func newSnapshot(tenants []*Tenant) *snapshot {
 	s := &snapshot{
 		byID:   make(map[ID]*Tenant, len(tenants)),
 		sorted: tenants,
-		count: map[Status]int{
-			StatusPending: 0, StatusActive: 0, StatusSuspended: 0, StatusRetired: 0,
-		},
+		count:  noneByStatus(),
 	}
 	for _, t := range tenants {
 		s.byID[t.ID] = t
 		s.count[t.Status]++
 	}
 	return s
+}
+
+// noneByStatus is the count of no records.
+func noneByStatus() map[Status]int {
+	return map[Status]int{StatusPending: 0, StatusActive: 0, StatusSuspended: 0, StatusRetired: 0}
 }
 
 // replace makes tenants, which are in the order of their ids and become the
@@ -64,9 +65,7 @@ func (s *store) replace(tenants []*Tenant) []Change {
 		return nil
 	}
 	s.current.Store(newSnapshot(tenants))
-	for w := range s.watchers {
-		w.notify(slices.Clone(changes))
-	}
+	s.watchers.tell(changes)
 	return changes
 }
 
@@ -132,16 +131,6 @@ func (s *store) Count() map[Status]int { return maps.Clone(s.current.Load().coun
 
 // Watch is [Source].Watch.
 func (s *store) Watch(ctx context.Context, notify func([]Change)) error {
-	w := &watcher{notify}
-	s.mu.Lock()
-	s.watchers[w] = struct{}{}
-	notify(nil)
-	s.mu.Unlock()
-
-	<-ctx.Done()
-
-	s.mu.Lock()
-	delete(s.watchers, w)
-	s.mu.Unlock()
+	s.watchers.attend(ctx, &s.mu, notify)
 	return nil
 }

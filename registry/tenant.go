@@ -77,6 +77,9 @@ type Tenant struct {
 	Login string
 	// Password belongs to Login.
 	Password Secret
+	// NextPassword is what Password is about to be replaced by: while a
+	// rotation is under way either may be the one that the server takes.
+	NextPassword Secret
 	// DSN replaces the cluster's connection string altogether. It excludes
 	// Database, Login and Password.
 	DSN Secret
@@ -110,7 +113,7 @@ func (t *Tenant) equal(other *Tenant) bool {
 	return t.ID == other.ID && t.Name == other.Name && t.Status == other.Status &&
 		t.Plan == other.Plan && t.Cluster == other.Cluster && t.Isolation == other.Isolation &&
 		t.Schema == other.Schema && t.Database == other.Database && t.Login == other.Login &&
-		t.Password == other.Password && t.DSN == other.DSN && t.Limits == other.Limits &&
+		t.Password == other.Password && t.NextPassword == other.NextPassword && t.DSN == other.DSN && t.Limits == other.Limits &&
 		t.DDL == other.DDL && t.SharedLogin == other.SharedLogin && maps.Equal(t.Labels, other.Labels)
 }
 

@@ -11,6 +11,7 @@ type subject struct {
 	*Tenant
 	field string    // "tenants.acme"
 	given *settings // what YAML gave, nil for a record from code
+	own   *settings // of it, what the tenant gave without its plan
 	where target    // where its connections go, once its own fields are right
 	wrong bool      // something was said of it: comparing it with others would mislead
 }
@@ -38,7 +39,8 @@ type validation struct {
 	sites    map[string]site
 	names    []string // of all clusters, those with problems too
 	homes    homes
-	logins   map[login]int // how many use each
+	located  map[ID]*subject // whose connections lead to a known place
+	logins   map[login]int   // how many use each
 	problems Problems
 }
 
@@ -51,6 +53,7 @@ func newValidation(file string, clusters map[string]Cluster) *validation {
 		sites:    known,
 		names:    slices.Sorted(maps.Keys(clusters)),
 		homes:    homes{},
+		located:  map[ID]*subject{},
 		logins:   map[login]int{},
 		problems: problems,
 	}
@@ -69,26 +72,41 @@ func (v *validation) wrong(s *subject, field, format string, args ...any) {
 
 // all completes and checks the records, and derives what only the whole tells.
 func (v *validation) all(subjects []*subject) {
-	located := make([]*subject, 0, len(subjects))
 	for _, s := range subjects {
-		s.complete()
-		v.particulars(s)
-		if v.locate(s) {
-			located = append(located, s)
+		if v.alone(s) {
+			v.located[s.ID] = s
+			v.logins[login{s.Cluster, s.where.login}]++
 		}
 	}
-	for _, s := range located {
-		v.logins[login{s.Cluster, s.where.login}]++
-		if spare := v.sites[s.Cluster].spare; spare != "" && spare == s.where.login {
-			v.wrong(s, loginField(s), "is the login of clusters.%s.spare_dsn, which can become any tenant's; give the tenant one of its own", s.Cluster)
-		}
-		if !s.wrong {
+	for _, s := range subjects {
+		if v.located[s.ID] == s && !s.wrong {
 			v.home(s)
 		}
 	}
-	for _, s := range located {
+	for _, s := range v.located {
 		s.SharedLogin = v.logins[login{s.Cluster, s.where.login}] > 1
 	}
+}
+
+// values checks every single value of a record that came from code.
+func (v *validation) values(s *subject) {
+	checkValues(s.Tenant, func(field, message string) {
+		v.problems.add(position{}, s.field+"."+field, "%s", message)
+	})
+}
+
+// alone completes the record and holds it to the rules that need no other. It
+// reports whether it is known where the tenant's connections go.
+func (v *validation) alone(s *subject) bool {
+	s.complete()
+	v.particulars(s)
+	if !v.locate(s) {
+		return false
+	}
+	if spare := v.sites[s.Cluster].spare; spare != "" && spare == s.where.login {
+		v.wrong(s, loginField(s), "is the login of clusters.%s.spare_dsn, which can become any tenant's; give the tenant one of its own", s.Cluster)
+	}
+	return true
 }
 
 // loginField is where a record says its login.
@@ -115,7 +133,7 @@ func (v *validation) particulars(s *subject) {
 		for _, other := range []struct {
 			name  string
 			given bool
-		}{{"database", s.Database != ""}, {"login", s.Login != ""}, {"password", !s.Password.IsZero()}} {
+		}{{"database", s.Database != ""}, {"login", s.Login != ""}, {"password", !s.Password.IsZero()}, {"next_password", !s.NextPassword.IsZero()}} {
 			if other.given {
 				v.wrong(s, other.name, "cannot stand beside dsn, which says it already; leave out one of them")
 			}

@@ -223,6 +223,26 @@ func versionGrows(t *testing.T, f Fixture) {
 	}
 }
 
+func rotation(t *testing.T, f Fixture) {
+	if !f.Rotates {
+		t.Skip("its records have one password at a time")
+	}
+	passwords := func(now, next string) *registry.Tenant {
+		return with("acme", func(t *registry.Tenant) {
+			t.Password, t.NextPassword = registry.NewSecret(now), registry.NewSecret(next)
+		})
+	}
+	f.Replace(t, passwords("one", ""))
+	calls := watch(t, f.Source, nil)
+	for _, step := range [][2]string{{"one", "two"}, {"two", ""}, {"two", "three"}, {"two", "four"}} {
+		f.Replace(t, passwords(step[0], step[1]))
+		expect(t, calls, "acme changed")
+		if got := lookup(t, f.Source, "acme"); got.Password.Reveal() != step[0] || got.NextPassword.Reveal() != step[1] {
+			t.Errorf("want %v; got %q and %q", step, got.Password.Reveal(), got.NextPassword.Reveal())
+		}
+	}
+}
+
 func comesBackNewer(t *testing.T, f Fixture) {
 	f.Replace(t, tenant("acme"))
 	f.Replace(t, with("acme", func(t *registry.Tenant) { t.DDL = true }))

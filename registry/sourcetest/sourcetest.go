@@ -20,6 +20,8 @@ type Fixture struct {
 	// Replace makes the given records the only ones; it fails the test when
 	// it cannot. It may return before watchers were told.
 	Replace func(t *testing.T, tenants ...*registry.Tenant)
+	// Rotates says that records may have a NextPassword.
+	Rotates bool
 }
 
 // Clusters are the servers that the records of the suite live on.
@@ -58,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"TheEndOfTheContextEndsTheWatch", watchEnds},
 		{"TheVersionGrowsWithEveryChange", versionGrows},
 		{"ARecordThatComesBackIsNewer", comesBackNewer},
+		{"ARotationIsAChange", rotation},
 		{"ALoginIsSharedWhenAnotherRecordHasIt", sharedLogin},
 		{"ALoginThatBecomesSharedIsAChange", sharedFlips},
 	} {
