@@ -1,0 +1,137 @@
+package control
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unique"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+)
+
+// sight is how much of the database this process has seen.
+type sight struct {
+	// confirmed is when, by the process's clock, what is in memory was last
+	// known to be all there is; 0 until Load. last is the number of the last
+	// change that was applied.
+	confirmed atomic.Int64
+	last      atomic.Int64
+	loaded    atomic.Bool
+
+	// mu guards what follows. It is held while records are read and applied,
+	// so that an older state never follows a newer; lookups do without it.
+	mu       sync.Mutex
+	identity string // of the history that last is a number of
+	own      owned
+	refused  map[registry.ID]uint64 // the versions that were logged as refused
+	follows  bool                   // the follower runs
+	again    bool                   // everything is to be read again
+}
+
+// owned are the tenants' own limits, of those that have a plan: what is needed
+// to lay new plans under. Most tenants of a plan have the same.
+type owned map[registry.ID]unique.Handle[registry.Limits]
+
+// served is what the list of replicas says of this process; nil for one that
+// does not serve.
+func (s *sight) served() *int64 {
+	if !s.loaded.Load() {
+		return nil
+	}
+	last := s.last.Load()
+	return &last
+}
+
+// confirm notes that everything up to last was applied.
+func (s *sight) confirm(at time.Time, last int64) {
+	s.last.Store(last)
+	s.confirmed.Store(at.UnixNano())
+	s.loaded.Store(true)
+}
+
+// fresh reports whether the records in memory can be believed.
+func (d *Database) fresh() bool {
+	return d.seen.loaded.Load() && time.Since(time.Unix(0, d.seen.confirmed.Load())) <= 2*d.cfg.Poll
+}
+
+// Tenant is registry.Source.Tenant. When changes could not be looked for in
+// twice Config.Poll, the database is asked; its error is returned when it
+// cannot be.
+func (d *Database) Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
+	if d.fresh() {
+		return d.live.Tenant(ctx, id)
+	}
+	if id.IsZero() {
+		return nil, unknown(id)
+	}
+	r, err := d.Record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return d.beside(ctx, r)
+}
+
+// beside completes a record that was just read with what only the records in
+// memory tell.
+func (d *Database) beside(ctx context.Context, r *Record) (*registry.Tenant, error) {
+	t := &r.Tenant
+	known, err := d.live.Tenant(ctx, t.ID)
+	switch {
+	case d.seen.loaded.Load() && t.Version <= uint64(d.seen.last.Load()): //nolint:gosec // the sequence begins at 1
+		return known, err // nothing newer; it may have been refused
+	case err == nil && known.Cluster == t.Cluster && known.Login == t.Login && known.DSN == t.DSN:
+		t.SharedLogin = known.SharedLogin
+	default:
+		t.SharedLogin = true // who shares it is not known: the careful answer
+	}
+	if err == nil && t.Version <= known.Version {
+		t.Version = known.Version + 1 // numbers in memory run ahead where a change of another record changed this one
+	}
+	return t, nil
+}
+
+// List is registry.Source.List, of the records in memory.
+func (d *Database) List(ctx context.Context, after registry.ID, limit int) ([]*registry.Tenant, error) {
+	return d.live.List(ctx, after, limit)
+}
+
+// Count is registry.Counter.Count, of the records in memory.
+func (d *Database) Count() map[registry.Status]int { return d.live.Count() }
+
+// Watch is registry.Source.Watch. Changes come from [Database.Load] on.
+func (d *Database) Watch(ctx context.Context, notify func([]registry.Change)) error {
+	return d.live.Watch(ctx, notify)
+}
+
+// SetPlans replaces the plans, which become the Database's own; effective
+// records that change are told to watchers.
+func (d *Database) SetPlans(plans map[string]registry.Plan) {
+	d.seen.mu.Lock()
+	defer d.seen.mu.Unlock()
+	d.plans.Store(&plans)
+	var changed []*registry.Tenant
+	last := uint64(d.seen.last.Load()) //nolint:gosec // the sequence begins at 1
+	for id, own := range d.seen.own {
+		t, err := d.live.Tenant(context.Background(), id) // from memory
+		if err != nil {
+			d.seen.again = true // it waits for its place, and would come in as it was
+			continue
+		}
+		limits := d.effective(own.Value(), t.Plan)
+		if limits == t.Limits {
+			continue
+		}
+		c := *t
+		c.Limits, c.Version = limits, max(t.Version, last)
+		changed = append(changed, &c)
+	}
+	if len(changed) > 0 {
+		d.tellRefused(d.live.Apply(changed, nil), changed)
+	}
+}
+
+var (
+	_ registry.Source  = (*Database)(nil)
+	_ registry.Counter = (*Database)(nil)
+)
