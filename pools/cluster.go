@@ -160,3 +160,16 @@ func (c *cancelConn) Close() error {
 	c.once.Do(func() { c.done.Release(1) })
 	return err
 }
+
+// Learn takes note of how many connections a cluster's server has for those
+// who are not privileged, for a budget that follows from it. Tenants' own
+// sessions tell it too; a program that provisions first asks before. Its error
+// is ErrRecord.
+func (k *Keeper) Learn(cluster string, offered int) error {
+	c, ok := k.clusters[cluster]
+	if !ok {
+		return fmt.Errorf("%w: cluster %q is not configured", ErrRecord, cluster)
+	}
+	c.learn(strconv.Itoa(offered))
+	return nil
+}

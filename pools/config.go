@@ -94,6 +94,30 @@ type Config struct {
 	// it has rested this long. Default 1s.
 	KeepWarm time.Duration
 
+	// Prepare makes a tenant's data fit to be served, by migrating it, say. It
+	// is called each time a pool of the tenant's is created, once for all who
+	// wait, before anybody gets it; it should find out quickly that there is
+	// nothing to do. ctx ends after PrepareTimeout, when the tenant is
+	// suspended or removed meanwhile, and when the keeper closes; callers wait
+	// as long as their own contexts allow, and who leaves gets ErrPreparing.
+	// An error is ErrPrepare to all who wait, and to those who come within the
+	// back-off after it. A change of the record has it called once more.
+	// Default: nothing is prepared.
+	Prepare func(ctx context.Context, t *registry.Tenant) error
+	// PrepareTimeout (prepare_timeout) is how long Prepare may take; it does
+	// not count towards OpenTimeout. Default 5m.
+	PrepareTimeout time.Duration
+
+	// Refresh is asked when a server refused the password of a tenant's own
+	// login (SQLSTATE 28P01), and the record's NextPassword too: it reads the
+	// record again, say, or has the password set back, and returns what to try
+	// next; zero is nothing. One call at a time for a pool, answering all of
+	// its openings that wait; ctx ends after ConnectTimeout, and belongs to no
+	// caller. The opening keeps its slot of the budget meanwhile. Its error
+	// must hold no secret: it is logged, and the tenant's callers get the
+	// server's refusal. Default: nobody is asked.
+	Refresh func(ctx context.Context, t *registry.Tenant) (registry.Secret, error)
+
 	// Log gets what an operator must know. Default: nothing is logged.
 	Log *slog.Logger
 	// Dial replaces the driver's way to open a socket, for tests and tunnels.
@@ -106,7 +130,7 @@ func Defaults() Config {
 		SQL: Untrusted, RowSetting: "app.tenant_id",
 		MaxPools: 1000, PoolWait: 5 * time.Second,
 		MaxConns: 4, Queue: 64, QueueTimeout: 5 * time.Second,
-		IdleAfter: 5 * time.Minute, OpenTimeout: 10 * time.Second,
+		IdleAfter: 5 * time.Minute, OpenTimeout: 10 * time.Second, PrepareTimeout: 5 * time.Minute,
 		ConnectTimeout: 5 * time.Second, CancelTimeout: 2 * time.Second, DrainTimeout: 30 * time.Second,
 		ConnLifetime: time.Hour, PingAfter: 5 * time.Minute,
 		StatementTimeout: 30 * time.Second, IdleInTransactionTimeout: 30 * time.Second,
@@ -159,6 +183,7 @@ func (c Config) validateDurations() error {
 		{"queue_timeout", c.QueueTimeout, time.Millisecond},
 		{"idle_after", c.IdleAfter, time.Millisecond},
 		{"open_timeout", c.OpenTimeout, time.Millisecond},
+		{"prepare_timeout", c.PrepareTimeout, time.Millisecond},
 		{"connect_timeout", c.ConnectTimeout, time.Millisecond},
 		{"cancel_timeout", c.CancelTimeout, time.Millisecond},
 		{"drain_timeout", c.DrainTimeout, time.Millisecond},

@@ -20,6 +20,7 @@ func TestABadSettingIsNamedWithWhatWouldBeRight(t *testing.T) {
 		"pools.max_conns: 20000 is not between":             func(c *pools.Config) { c.MaxConns = 20_000 },
 		"pools.queue: -1 is not between":                    func(c *pools.Config) { c.Queue = -1 },
 		"pools.statement_cache: -1 is not":                  func(c *pools.Config) { c.StatementCache = -1 },
+		"pools.prepare_timeout: 0s is too short":            func(c *pools.Config) { c.PrepareTimeout = 0 },
 		"pools.idle_after: 0s is too short":                 func(c *pools.Config) { c.IdleAfter = 0 },
 		"pools.statement_timeout: -1s is too short":         func(c *pools.Config) { c.StatementTimeout = -time.Second },
 		"pools.backoff_max: 1ms is too short; at least 100": func(c *pools.Config) { c.BackoffMax = time.Millisecond },

@@ -17,7 +17,8 @@
 //   - A lease pins a tenant's pool; it costs no connection (lease.go).
 //   - An entry is a pool with what the keeper knows of it, for one version of
 //     the tenant's record (entry.go). A flight is its creation, for which any
-//     number of callers wait (flight.go). Room is a place under the cap on
+//     number of callers wait (flight.go), and which begins with Config.Prepare
+//     (prepare.go). Room is a place under the cap on
 //     live pools (room.go).
 //   - The shelf is where a tenant's idle connections rest, and where a caller
 //     waits for one (shelf.go, callers.go). It stands before pgxpool, which
@@ -64,7 +65,8 @@
 //     it has a time limit of its own, and each caller leaves on its own context.
 //  3. A pool with leases is not closed. Retirement takes it out of lookup; the
 //     last release closes it, in a goroutine of its own; the drain deadline cuts
-//     whoever holds on for longer. A new pool is born pinned for all who wait.
+//     whoever holds on for longer. What rests of a tenant that is suspended or
+//     removed is closed at once. A new pool is born pinned for all who wait.
 //  4. No socket to a server is opened beyond its budget. Each has a permit
 //     from before its dial until the server has closed its side too, or did
 //     not for as long as lingerFor says. No failure on the way loses one.
@@ -104,6 +106,11 @@
 // pins are start-up parameters too, so that RESET ALL returns to them; a login
 // that tenants share starts with an empty search path, and so does a spare.
 //
+// A login's password may change while sessions last, which do not notice. A
+// dial that is refused for it tries what else the record knows and then what
+// Config.Refresh says, on the permit that it has (password.go); it has failed
+// only when none is taken.
+//
 // A connection that is given up while a statement may run on it takes the
 // server's side with it (reap.go), on an errand: its slot is taken until then.
 //
@@ -113,7 +120,8 @@
 // sockets; the first comes before the second. shelf.mu guards a shelf, and
 // cluster.mu what may change of a cluster; the budget, which has a mutex of
 // its own, may be asked under either, and calls nobody back under it.
-// breaker.mu guards the failure memory and is taken alone. A lease of a live
-// pool takes none of them: the index is read without a lock (index.go), the
-// pin is an atomic, and the order of last use catches up later (order.go).
+// breaker.mu guards the failure memory, passwords.mu what an entry logs in
+// with; both are taken alone. A lease of a live pool takes none of them: the
+// index is read without a lock (index.go), the pin is an atomic, and the order
+// of last use catches up later (order.go).
 package pools

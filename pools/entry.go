@@ -43,8 +43,9 @@ type entry struct {
 
 	// record is the tenant's latest, which differs from tenant in limits at
 	// most; proven says that its login was let in by the server itself.
-	record atomic.Pointer[registry.Tenant]
-	proven atomic.Bool
+	record    atomic.Pointer[registry.Tenant]
+	proven    atomic.Bool
+	passwords passwords
 
 	// Guarded by the keeper's mutex.
 	folded  int64 // the last use that the order knows of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -60,25 +61,46 @@ func (c *cluster) reserve(ctx context.Context) (*permit, error) {
 // all tenants. Its refusals are ErrBudget, ErrRecord and ErrClosed.
 func (k *Keeper) Dialer(cluster string) pgconn.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, ok := k.clusters[cluster]
-		if !ok {
-			return nil, fmt.Errorf("%w: cluster %q is not configured", ErrRecord, cluster)
-		}
-		if k.lifetime.Err() != nil {
-			return nil, ErrClosed
-		}
-		waiting, cancel := context.WithTimeoutCause(ctx, k.cfg.QueueTimeout, ErrBudget)
-		defer cancel()
-		p, err := c.reserve(waiting)
+		p, err := k.reserve(ctx, cluster)
 		if err != nil {
-			return nil, fmt.Errorf("cluster %s: %w", cluster, err)
+			return nil, err
 		}
 		defer p.drop()
-		conn, err := c.dial()(ctx, network, addr)
+		conn, err := k.clusters[cluster].dial()(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
 		p.hold()
 		return &socket{Conn: conn, keeper: k, permit: p, gone: make(chan struct{})}, nil
 	}
+}
+
+// Reserve takes one connection of a cluster's budget for work whose socket is
+// not ours, such as a program that we start; release gives it back, once the
+// socket is closed, and may be called again. It waits as [Keeper.Dialer] does,
+// and fails as it does.
+func (k *Keeper) Reserve(ctx context.Context, cluster string) (release func(), err error) {
+	p, err := k.reserve(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(p.drop), nil
+}
+
+// reserve returns a permit for an errand; the caller must drop it.
+func (k *Keeper) reserve(ctx context.Context, cluster string) (*permit, error) {
+	c, ok := k.clusters[cluster]
+	if !ok {
+		return nil, fmt.Errorf("%w: cluster %q is not configured", ErrRecord, cluster)
+	}
+	if k.lifetime.Err() != nil {
+		return nil, ErrClosed
+	}
+	waiting, cancel := context.WithTimeoutCause(ctx, k.cfg.QueueTimeout, ErrBudget)
+	defer cancel()
+	p, err := c.reserve(waiting)
+	if err != nil {
+		return nil, fmt.Errorf("cluster %s: %w", cluster, err)
+	}
+	return p, nil
 }

@@ -47,6 +47,12 @@ var (
 	ErrReleased = errors.New("pools: already released")
 	// ErrNotWalled is returned by [Conn.Walled].
 	ErrNotWalled = errors.New("pools: tenant is not behind a wall")
+	// ErrPreparing is returned, with their context's error, to callers who
+	// left while Config.Prepare was at work for the tenant. That goes on.
+	ErrPreparing = errors.New("pools: tenant is being prepared")
+	// ErrPrepare is returned when Config.Prepare failed, with its error, or
+	// did a moment ago.
+	ErrPrepare = errors.New("pools: tenant could not be prepared")
 	// ErrRecord is returned when a record cannot be turned into a pool: its
 	// cluster is not configured, or its connection string is not one.
 	ErrRecord = errors.New("pools: record cannot be opened")

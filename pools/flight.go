@@ -20,6 +20,7 @@ type flight struct {
 	waiters int
 	stale   bool // the record changed since it was read
 	landed  bool
+	abandon func() // ends Config.Prepare, while that works
 
 	// Written before done is closed, read after.
 	entry *entry
@@ -49,16 +50,19 @@ func (k *Keeper) leaseCold(ctx context.Context, id registry.ID) (*entry, string,
 	case <-f.done:
 		return f.entry, OutcomeOpened, f.err
 	case <-ctx.Done():
-		k.leaveFlight(f)
+		if k.leaveFlight(f) {
+			return nil, "", fmt.Errorf("tenant %s: %w: %w", id, ErrPreparing, context.Cause(ctx))
+		}
 		return nil, "", fmt.Errorf("pools: tenant %s: waiting for its pool: %w", id, context.Cause(ctx))
 	}
 }
 
 // leaveFlight takes one waiter out; if the pool was born meanwhile, the
-// waiter owns a pin of it.
-func (k *Keeper) leaveFlight(f *flight) {
+// waiter owns a pin of it. It reports whether Config.Prepare was what they
+// waited for.
+func (k *Keeper) leaveFlight(f *flight) (preparing bool) {
 	k.mu.Lock()
-	landed := f.landed
+	landed, preparing := f.landed, f.abandon != nil
 	if !landed {
 		f.waiters--
 	}
@@ -66,29 +70,40 @@ func (k *Keeper) leaveFlight(f *flight) {
 	if landed && f.entry != nil {
 		f.entry.unpin()
 	}
+	return preparing
 }
 
 // fly creates the pool. It belongs to no caller: its only limits are
-// OpenTimeout and the keeper's life.
+// OpenTimeout, PrepareTimeout and the keeper's life.
 func (k *Keeper) fly(id registry.ID, f *flight) {
-	ctx, cancel := context.WithTimeoutCause(k.lifetime, k.cfg.OpenTimeout,
-		fmt.Errorf("pools: opening took over %v: %w", k.cfg.OpenTimeout, context.DeadlineExceeded))
-	defer cancel()
+	ctx, cancel := k.flightTime()
 	for {
-		e, err := k.prepare(ctx, id)
+		tenant, err := k.tenants.Tenant(ctx, id)
+		if err == nil && k.cfg.Prepare != nil {
+			cancel()
+			err = k.makeReady(k.lifetime, f, tenant)
+			ctx, cancel = k.flightTime() //nolint:fatcontext // not within the one before: how long that took does not count
+		}
+		var e *entry
+		if err == nil {
+			e, err = k.create(ctx, tenant)
+		}
 		if again := k.land(ctx, f, id, e, err); !again {
+			cancel()
 			return
 		}
 	}
 }
 
-// prepare reads the record and builds its pool, with room under the cap
-// reserved. No connection is opened.
-func (k *Keeper) prepare(ctx context.Context, id registry.ID) (*entry, error) {
-	tenant, err := k.tenants.Tenant(ctx, id)
-	if err != nil {
-		return nil, err
-	}
+// flightTime bounds what a creation does itself.
+func (k *Keeper) flightTime() (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(k.lifetime, k.cfg.OpenTimeout,
+		fmt.Errorf("pools: opening took over %v: %w", k.cfg.OpenTimeout, context.DeadlineExceeded))
+}
+
+// create builds the pool of a record, with room under the cap reserved. No
+// connection is opened.
+func (k *Keeper) create(ctx context.Context, tenant *registry.Tenant) (*entry, error) {
 	if err := k.reserveRoom(ctx); err != nil {
 		return nil, err
 	}

@@ -114,7 +114,8 @@ func (k *Keeper) now() int64 { return int64(time.Since(k.epoch)) }
 // ctx bounds only this caller's wait. Release the lease.
 //
 // Errors: registry.ErrUnknown, registry.ErrInactive, registry.ErrUnavailable,
-// ErrRecord, ErrPoolLimit, ErrClosed, or the context's.
+// ErrRecord, ErrPoolLimit, ErrPrepare, ErrPreparing, ErrClosed, or the
+// context's.
 func (k *Keeper) Lease(ctx context.Context, id registry.ID) (*Lease, error) {
 	if e := k.index.find(id); e != nil && e.pin() { // its use is noted at release: until then the pin keeps it
 		if k.obs != nil {
@@ -129,6 +130,23 @@ func (k *Keeper) Lease(ctx context.Context, id registry.ID) (*Lease, error) {
 	}
 	k.observed(func(o Observer) { o.Leased(id, e.tenant.Cluster, outcome, nil) })
 	return &Lease{entry: e}, nil
+}
+
+// Warm has the tenant's pool opened, and one connection of it, so that the
+// next caller finds both; nothing is held when it returns. Its errors are
+// those of Lease and of [Lease.Acquire].
+func (k *Keeper) Warm(ctx context.Context, id registry.ID) error {
+	l, err := k.Lease(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	c, err := l.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	c.Release()
+	return nil
 }
 
 // Apply acts on a change of a record: its pool, if there is one, is retired,

@@ -137,7 +137,7 @@ func (e *entry) differsInLimits(t *registry.Tenant) bool {
 	theirs.Weight, theirs.GuaranteedConns = mine.Weight, mine.GuaranteedConns
 	return mine == theirs && own.Status == t.Status && own.Cluster == t.Cluster && own.Isolation == t.Isolation &&
 		own.Schema == t.Schema && own.Database == t.Database && own.Login == t.Login &&
-		own.Password == t.Password && own.DSN == t.DSN && own.SharedLogin == t.SharedLogin
+		own.Password == t.Password && own.NextPassword == t.NextPassword && own.DSN == t.DSN && own.SharedLogin == t.SharedLogin
 }
 
 // TenantOf returns the tenant whose live pool calls its sessions so on the

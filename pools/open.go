@@ -66,6 +66,7 @@ func (k *Keeper) newEntry(t *registry.Tenant, cluster *cluster, p *plan, cfg *pg
 		sockets:   map[*socket]struct{}{},
 	}
 	e.record.Store(t)
+	e.passwords.init(t, cluster, c.Password)
 	e.configure(cfg)
 	return e
 }

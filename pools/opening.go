@@ -14,6 +14,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/pools/budget"
 	"github.com/poolkeeper/poolkeeper/pools/handoff"
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // opening is one connection being made on a permit, by taking over another's
@@ -26,6 +27,10 @@ type opening struct {
 	last    *socket       // dialled before, in this opening
 	carried bool          // the start-up carried the plan's parameters
 	gate    *gate         // of the spare that is taken over
+
+	password registry.Secret   // what is dialled with, when it is the tenant's own
+	refused  []registry.Secret // what the server did not take
+	asked    bool              // Refresh was called for it, or answered
 }
 
 // openingKey finds the opening in the context of pgxpool's constructor, and so
@@ -81,6 +86,9 @@ func (o *opening) open(donor *session) (*session, error) {
 	if err != nil && e.startsPlain(err) {
 		s, err = o.dialInTurn() // once more, without the parameters that were refused
 	}
+	if err != nil && e.mayHeal(err) {
+		s, err = o.redial(err)
+	}
 	if err != nil {
 		return nil, e.failure(err)
 	}
@@ -116,6 +124,7 @@ func (e *entry) beforeConnect(ctx context.Context, cfg *pgx.ConnConfig) error {
 		o.gift.Replay(cfg, e.cluster.dialCancel)
 		return nil
 	}
+	o.logIn(cfg)
 	e.startPlain(cfg)
 	_, o.carried = cfg.RuntimeParams["search_path"]
 	cfg.DialFunc = o.dial

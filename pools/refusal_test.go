@@ -281,3 +281,38 @@ func TestAConnectionThatDiedBeforeItsFirstUseIsReplaced(t *testing.T) {
 		w.endWithin(t, 1)
 	})
 }
+
+func TestASuspensionEndsIdleConnectionsAtOnceAndTheOthersWithTheirLeases(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []registry.ChangeKind{registry.Suspended, registry.Removed} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 15, nil)
+				l := w.lease(t, "t00")
+				held := take(t, l, 3)
+				held[1].Release()
+				held[2].Release()
+				w.Apply(registry.Change{ID: id("t00"), Kind: kind})
+				synctest.Wait()
+				if n := w.server.Open(); n != 1 {
+					t.Errorf("%d connections while one is in use", n)
+				}
+				if _, err := held[0].Exec(t.Context(), "select 1"); err != nil {
+					t.Errorf("what runs is cut: %v", err)
+				}
+				held[0].Release()
+				if _, err := l.Exec(t.Context(), "select 1"); err != nil {
+					t.Errorf("the lease goes on: %v", err)
+				}
+				l.Release()
+				synctest.Wait()
+				if n := w.server.Open(); n != 0 || len(w.Stats()) != 0 {
+					t.Errorf("%d connections are left, %+v", n, w.Stats())
+				}
+				w.seen.mustBalance(t)
+				w.end(t)
+			})
+		})
+	}
+}

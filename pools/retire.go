@@ -1,6 +1,7 @@
 package pools
 
 import (
+	"math"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/registry"
@@ -13,6 +14,7 @@ func (k *Keeper) invalidate(id registry.ID, reason Reason) bool {
 	defer k.mu.Unlock()
 	if f := k.flights[id]; f != nil {
 		f.stale = true
+		k.abandonLocked(f, reason)
 	}
 	if reason != ReasonEvicted { // the record is another one
 		delete(k.overrides, id)
@@ -43,6 +45,19 @@ func (k *Keeper) retireLocked(e *entry, reason Reason) {
 	})
 	if e.pins.Load() == retiredBit {
 		k.startCloseLocked(e)
+		return
+	}
+	if reason == ReasonSuspended || reason == ReasonRemoved {
+		k.workers.Go(e.endIdle)
+	}
+}
+
+// endIdle closes what rests while the leases of a tenant that is not served
+// any more run out: its database may be about to go, or its server to be told
+// that nobody is there.
+func (e *entry) endIdle() {
+	for _, s := range e.shelf.older(math.MaxInt64) {
+		s.end("")
 	}
 }
 

@@ -224,10 +224,10 @@ func (e *entry) disprove() {
 	e.adjust()
 }
 
-// proof identifies a login with its password.
+// proof identifies a login with the password that it begins with.
 func (e *entry) proof() [sha256.Size]byte {
 	mac := hmac.New(sha256.New, e.keeper.nameKey)
-	_, _ = fmt.Fprintf(mac, "%q %q", e.target, e.tenant.Password.Reveal()) // a hash takes anything
+	_, _ = fmt.Fprintf(mac, "%q %q", e.target, e.passwords.begin().Reveal()) // a hash takes anything
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 

@@ -25,9 +25,13 @@ func (t *tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 	if o == nil {
 		return
 	}
-	// A pool that closed says nothing about the database, nor does a
-	// connection that could not be taken over.
-	if data.Err != nil && ctx.Err() == nil && o.gift == nil {
+	switch {
+	case o.gift != nil: // taken over, or not: nobody logged in
+	case data.Err == nil:
+		t.entry.letIn(o.password)
+	case ctx.Err() != nil: // a pool that closed says nothing about the database
+	case t.entry.mayHeal(data.Err): // the opening goes on, and notes how it ends
+	default:
 		t.entry.connectFailed(data.Err, o.carried)
 	}
 }

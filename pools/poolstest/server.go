@@ -40,6 +40,8 @@ type Server struct {
 
 	guards    map[string]bool // of the gate, by login
 	forbidden map[string]bool
+	passwords map[string]string // by login
+	refused   int               // passwords
 	census    census
 }
 
@@ -49,6 +51,7 @@ func New(version int) *Server {
 	return &Server{
 		version: version, offered: 97, queries: map[string]int{},
 		scripts: map[string]func(*Session) error{}, sessions: map[*Session]struct{}{}, forbidden: map[string]bool{}, guards: map[string]bool{},
+		passwords: map[string]string{},
 	}
 }
 

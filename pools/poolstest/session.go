@@ -108,7 +108,11 @@ func (s *Session) open(params map[string]string) bool {
 	s.startup = maps.Clone(params)
 	s.Settings = maps.Clone(params)
 	s.prepared = map[string]bool{}
-	if err := s.server.enter(s); err != nil {
+	err := s.authenticate()
+	if err == nil {
+		err = s.server.enter(s)
+	}
+	if err != nil {
 		s.fail(err)
 		_ = s.backend.Flush() // the client may be gone
 		return false
