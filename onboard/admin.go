@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,19 +67,13 @@ func (a *admin) literal(ctx context.Context, text string) (string, error) {
 	return quoted, err
 }
 
-// exec runs statements, in one transaction, as role when that is not "".
+// exec runs statements, as role when that is not "". The server gets them as
+// one text, which is one transaction and one round trip.
 func (a *admin) exec(ctx context.Context, role string, statements ...string) error {
-	return pgx.BeginFunc(ctx, a.Conn, func(tx pgx.Tx) error {
-		if role != "" {
-			statements = append([]string{"SET LOCAL ROLE " + quote(role)}, statements...)
-		}
-		for _, sql := range statements {
-			if _, err := tx.Exec(ctx, sql); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	if role != "" {
+		statements = append([]string{"SET LOCAL ROLE " + quote(role)}, statements...)
+	}
+	return a.PgConn().Exec(ctx, strings.Join(statements, ";\n")).Close()
 }
 
 // yes asks a question that is answered by a boolean; no row means no.
@@ -114,13 +110,12 @@ func (a *admin) join(ctx context.Context, role string) error {
 	if a.super || role == a.name {
 		return nil
 	}
-	able, err := a.yes(ctx, "select pg_has_role(current_user, $1::name, $2)", role, a.actsBy())
-	if err != nil || able {
+	grant, err := a.grantOf(ctx, role)
+	if err != nil {
 		return err
 	}
-	grant := "GRANT " + quote(role) + " TO CURRENT_USER"
-	if a.major >= 16 {
-		grant += " WITH INHERIT TRUE, SET TRUE"
+	if grant == "" {
+		return a.adopt(ctx, role)
 	}
 	if err := a.exec(ctx, "", grant); err != nil {
 		return fmt.Errorf("becoming a member of the role %s, which the administrator has to be from PostgreSQL 16 on the maker of: %w",
@@ -130,12 +125,38 @@ func (a *admin) join(ctx context.Context, role string) error {
 	return nil
 }
 
-// actsBy is the privilege that lets the administrator act for a role.
-func (a *admin) actsBy() string {
-	if a.major >= 16 {
-		return "SET"
+// grantOf is the statement that makes the administrator a member of the role,
+// "" when it may act for it as it is.
+func (a *admin) grantOf(ctx context.Context, role string) (string, error) {
+	if able, err := a.yes(ctx, a.actsFor(), role); err != nil || able {
+		return "", err
 	}
-	return "MEMBER"
+	grant := "GRANT " + quote(role) + " TO CURRENT_USER"
+	if a.major >= 16 {
+		grant += " WITH INHERIT TRUE, SET TRUE"
+	}
+	return grant, nil
+}
+
+// adopt has leaveRoles end a membership that the administrator has given
+// itself earlier: a crash kept it from ending it.
+func (a *admin) adopt(ctx context.Context, role string) error {
+	const query = `select true from pg_auth_members m where m.roleid = (select oid from pg_roles where rolname = $1)
+		and m.member = m.grantor and m.member = (select oid from pg_roles where rolname = current_user) limit 1`
+	left, err := a.yes(ctx, query, role)
+	if err == nil && left && !slices.Contains(a.takes, role) {
+		a.takes = append(a.takes, role)
+	}
+	return err
+}
+
+// actsFor asks whether the administrator may act for a role, and may do what
+// it may.
+func (a *admin) actsFor() string {
+	if a.major >= 16 {
+		return "select pg_has_role(current_user, $1::name, 'SET') and pg_has_role(current_user, $1::name, 'USAGE')"
+	}
+	return "select pg_has_role(current_user, $1::name, 'MEMBER')"
 }
 
 // leaveRoles undoes every join.

@@ -13,8 +13,13 @@ func (p *Provisioner) database(ctx context.Context, home *admin, pl *plan) error
 		return err
 	}
 	defer unlock()
-	if err := again(ctx, func() error { return createDatabase(ctx, home, pl) }); err != nil {
-		return fmt.Errorf("database %s: %w", pl.database, privilege(err, home.name))
+	for _, w := range []work{{"database", createDatabase}, {"doors of the database", openDatabase}} {
+		if err = tell(ctx, w.name); err == nil {
+			err = again(ctx, func() error { return w.do(ctx, home, pl) })
+		}
+		if err != nil {
+			return fmt.Errorf("database %s: %w", pl.database, privilege(err, home.name))
+		}
 	}
 	return nil
 }
@@ -28,29 +33,37 @@ func needDatabase(ctx context.Context, home *admin, pl *plan) error {
 	return err
 }
 
-// createDatabase lets nobody in before PUBLIC has lost its privileges. That
-// the doors are still closed shows that an earlier try was cut short.
-func createDatabase(ctx context.Context, home *admin, pl *plan) error {
-	name := quote(pl.database)
+// ownDatabase reports whether the tenant's database is there and whether it
+// lets anybody in. One that belongs to somebody else is refused.
+func ownDatabase(ctx context.Context, home *admin, pl *plan) (exists, open bool, err error) {
 	var owner string
-	var open bool
 	const query = "select pg_get_userbyid(datdba), datallowconn from pg_database where datname = $1"
-	exists, err := one(home.Query(ctx, query, pl.database))(&owner, &open)
-	if err != nil {
+	exists, err = one(home.Query(ctx, query, pl.database))(&owner, &open)
+	if err == nil && exists && owner != pl.owner {
+		err = refuse(ErrConflict, "it exists and belongs to %s, not to %s", owner, pl.owner)
+	}
+	return exists, open, err
+}
+
+// createDatabase makes a database that lets nobody in yet.
+func createDatabase(ctx context.Context, home *admin, pl *plan) error {
+	exists, _, err := ownDatabase(ctx, home, pl)
+	if err != nil || exists {
 		return err
 	}
-	if exists && owner != pl.owner {
-		return refuse(ErrConflict, "it exists and belongs to %s, not to %s", owner, pl.owner)
+	// The one statement that cannot be in a transaction.
+	_, err = home.Exec(ctx, "CREATE DATABASE "+quote(pl.database)+" OWNER "+quote(pl.owner)+" ALLOW_CONNECTIONS false")
+	return err
+}
+
+// openDatabase lets nobody in before PUBLIC has lost its privileges. That the
+// doors are still closed shows that this has not been done.
+func openDatabase(ctx context.Context, home *admin, pl *plan) error {
+	_, open, err := ownDatabase(ctx, home, pl)
+	if err != nil || open {
+		return err
 	}
-	if !exists {
-		// The one statement that cannot be in a transaction.
-		if _, err := home.Exec(ctx, "CREATE DATABASE "+name+" OWNER "+quote(pl.owner)+" ALLOW_CONNECTIONS false"); err != nil {
-			return err
-		}
-	}
-	if exists && open {
-		return nil
-	}
+	name := quote(pl.database)
 	return home.exec(ctx, "",
 		"REVOKE CONNECT, TEMPORARY ON DATABASE "+name+" FROM PUBLIC",
 		"ALTER DATABASE "+name+" ALLOW_CONNECTIONS true")

@@ -36,13 +36,39 @@
 // superuser can do the latter three: another administrator gets a warning in
 // the log which names the statements.
 //
+// # What else is done to a tenant
+//
+// [Provisioner.SetPassword] is one step of a rotation,
+// [Provisioner.LimitConnections] follows a change of limits,
+// [Provisioner.Claim] gives a spare the names of a tenant, and
+// [Provisioner.Drop] removes a tenant for good. Like Provision they look before
+// they act: run again, each finishes what was cut short at any point.
+// [WithSteps] tells the points.
+//
 // # Who the administrator may be
 //
-// A superuser; or a role with CREATEROLE, with CREATEDB where tenants get
-// databases, and owner of the database in which tenants get schemas. Such a
-// role makes itself a member of the roles it works for while it works, and
-// ends that afterwards. Up to PostgreSQL 15 CREATEROLE allows that for every
-// role; from 16 on for the roles that the administrator has made.
+// A superuser; or a role with CREATEROLE and INHERIT (which is the default),
+// with CREATEDB where tenants get databases, and owner of the database in which
+// tenants get schemas. Such a role makes itself a member of the roles it works
+// for while it works, and ends that afterwards, or, after a crash, the next
+// time.
+//
+//	                    up to 15                  from 16 on
+//	make a role         CREATEROLE                CREATEROLE
+//	alter, rename,      CREATEROLE, for every     CREATEROLE and ADMIN OPTION, which
+//	drop, comment       role                      it has for the roles that it made
+//	act for a role      membership, which         membership with SET and INHERIT,
+//	                    CREATEROLE may give       which ADMIN OPTION may give
+//	make a schema       CREATE on the database and acting for its owner
+//	rename a schema     the same
+//	make a database     CREATEDB and acting for its owner
+//	rename a database   the same
+//	drop either         acting for its owner
+//	end sessions        acting for their role
+//	grant CONNECT       owning the database
+//
+// So from 16 on, for roles that another administrator has made (a superuser
+// earlier, say), run GRANT role TO administrator WITH ADMIN OPTION once.
 //
 // # Names
 //

@@ -27,9 +27,23 @@ var (
 	// ErrPrivilege is returned when the administrator may not do what is
 	// needed.
 	ErrPrivilege = errors.New("administrator lacks a privilege")
+	// ErrForeign is returned for a record with a connection string of its own,
+	// where something would have to be changed that is not Poolkeeper's.
+	ErrForeign = errors.New("database is somebody else's")
+	// ErrSpare is returned by Claim for a spare that is not there, or that is
+	// not what the tenant is to become; another one may do.
+	ErrSpare = errors.New("spare cannot be claimed")
 	// ErrMigrations is returned by New for a folder of migrations that cannot
 	// be used.
 	ErrMigrations = errors.New("migrations cannot be used")
+	// ErrClone is returned by Clone for a source that cannot be copied as it is;
+	// the text says what stands in the way.
+	ErrClone = errors.New("tenant cannot be cloned")
+	// ErrExport is returned by Export where it cannot be done as things are: the
+	// text says what is missing.
+	ErrExport = errors.New("tenant cannot be exported")
+	// ErrAbsent is returned for a tenant whose schema or database is not there.
+	ErrAbsent = errors.New("place does not exist")
 )
 
 // MigrationError says which migration failed for whom.

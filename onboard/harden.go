@@ -42,8 +42,7 @@ from pg_proc f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x,
 		'GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer) TO pg_read_all_stats']) s(sql)
 where f.oid = 'pg_catalog.pg_stat_get_activity(integer)'::regprocedure and x.grantee = 0 and x.privilege_type = 'EXECUTE'`
 
-// harden takes from PUBLIC what one tenant could use against the others, and
-// lets the tenant connect.
+// harden takes from PUBLIC what one tenant could use against the others.
 func (p *Provisioner) harden(ctx context.Context, a *admin, pl *plan) error {
 	unlock, err := p.shares.lock(ctx, pl.tenant.Cluster)
 	if err != nil {
@@ -60,10 +59,7 @@ func (p *Provisioner) harden(ctx context.Context, a *admin, pl *plan) error {
 	if err != nil {
 		return err
 	}
-	if err := p.warnOpen(ctx, a); err != nil {
-		return err
-	}
-	return again(ctx, func() error { return letIn(ctx, a, pl) })
+	return p.warnOpen(ctx, a)
 }
 
 // publicRights returns the statements that this administrator may run.
@@ -102,9 +98,27 @@ func (p *Provisioner) warnOpen(ctx context.Context, a *admin) error {
 	return nil
 }
 
-// letIn grants CONNECT, to the login itself: what PUBLIC still has may be
+// letIn lets the tenant connect.
+func (p *Provisioner) letIn(ctx context.Context, a *admin, pl *plan) error {
+	return p.sharing(grantConnect)(ctx, a, pl)
+}
+
+// sharing does what changes things that the tenants of a cluster share: in
+// turn here, and again when another process got in the way.
+func (p *Provisioner) sharing(do func(context.Context, *admin, *plan) error) func(context.Context, *admin, *plan) error {
+	return func(ctx context.Context, a *admin, pl *plan) error {
+		unlock, err := p.shares.lock(ctx, pl.tenant.Cluster)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return again(ctx, func() error { return do(ctx, a, pl) })
+	}
+}
+
+// grantConnect grants CONNECT, to the login itself: what PUBLIC still has may be
 // taken away later.
-func letIn(ctx context.Context, a *admin, pl *plan) error {
+func grantConnect(ctx context.Context, a *admin, pl *plan) error {
 	var granted, able, mine bool
 	const query = `select
 		exists (select from aclexplode(d.datacl) x join pg_roles r on r.oid = x.grantee where r.rolname = $1 and x.privilege_type = 'CONNECT'),

@@ -37,17 +37,20 @@ var numbers atomic.Int64
 
 // world is a server's database with tenants to be, and an administrator.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	srv      *pgtest.Server
 	prefix   string // of every role and id, because roles are the server's
 	database string
 	admin    string // DSN
+	ordinary bool   // the administrator is no superuser
 	cluster  registry.Cluster
 	log      strings.Builder
 }
 
 // administrators are the two kinds; each test of privileges runs with both.
-var administrators = map[string]func(*testing.T) *world{"superuser": newWorld, "ordinary": newOrdinaryWorld}
+var administrators = map[string]func(*testing.T) *world{
+	"superuser": func(t *testing.T) *world { return newWorld(t) }, "ordinary": newOrdinaryWorld,
+}
 
 func forEachAdministrator(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
@@ -59,10 +62,11 @@ func forEachAdministrator(t *testing.T, test func(t *testing.T, w *world)) {
 	}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	srv := pgtest.Shared()
-	w := &world{t: t, srv: srv, prefix: "w" + strconv.FormatInt(numbers.Add(1), 10)}
+	// The letter at the end keeps w1 from being the beginning of w10.
+	w := &world{t: t, srv: srv, prefix: "w" + strconv.FormatInt(numbers.Add(1), 10) + "x"}
 	w.database = srv.Database(t)
 	w.setAdmin(srv.AdminDSN(w.database))
 	return w
@@ -77,6 +81,7 @@ func newOrdinaryWorld(t *testing.T) *world {
 	w.super(fmt.Sprintf("CREATE ROLE %s LOGIN CREATEROLE CREATEDB PASSWORD 'prov'", name))
 	w.super(fmt.Sprintf("ALTER DATABASE %s OWNER TO %s", w.database, name))
 	w.setAdmin(srv(w).DSN(w.database, name, "prov"))
+	w.ordinary = true
 	return w
 }
 

@@ -1,30 +1,34 @@
 package onboard
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"path"
-	"strconv"
+	"slices"
+	"testing/fstest"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
+
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // versionTable is goose's own name for it; it lies in the schema that it
 // speaks of.
 const versionTable = goose.DefaultTablename
 
-// migrations is one set of .sql files.
-type migrations struct{ files fs.FS }
+// migrations is one set of .sql files. They are read once: what was checked is
+// what every tenant gets, whatever happens to the folder meanwhile.
+type migrations struct {
+	files fs.FS
+	all   []*goose.Source // by version
+}
 
 // loadMigrations reads a folder and checks every file in it. what is the
 // setting's path.
@@ -35,138 +39,120 @@ func loadMigrations(what, folder string) (*migrations, error) {
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 		return nil, refuse(ErrMigrations, "%s: there is no folder %s", what, folder)
 	}
-	m := &migrations{files: os.DirFS(folder)}
-	if err := m.check(); err != nil {
+	m := &migrations{}
+	err := m.read(os.DirFS(folder))
+	if err == nil {
+		err = m.check()
+	}
+	if err != nil {
 		return nil, refuse(ErrMigrations, "%s: %s: %w", what, folder, err)
 	}
 	return m, nil
 }
 
-// check has goose read every file, and refuses those it would pass over.
-func (m *migrations) check() error {
-	entries, err := fs.ReadDir(m.files, ".")
+// read copies the folder's files, and refuses those that goose would pass
+// over.
+func (m *migrations) read(folder fs.FS) error {
+	entries, err := fs.ReadDir(folder, ".")
 	if err != nil {
 		return err
 	}
+	files := fstest.MapFS{}
 	for _, entry := range entries {
 		ext := path.Ext(entry.Name())
-		if _, err := goose.NumericComponent(entry.Name()); ext == ".sql" && err != nil {
-			return fmt.Errorf("%s: a migration's name begins with its number and an underscore, as in 00001_tables.sql", entry.Name())
-		}
 		if ext == ".go" {
 			return fmt.Errorf("%s: migrations are .sql files", entry.Name())
 		}
+		if ext != ".sql" {
+			continue
+		}
+		if _, err := goose.NumericComponent(entry.Name()); err != nil {
+			return fmt.Errorf("%s: a migration's name begins with its number and an underscore, as in 00001_tables.sql", entry.Name())
+		}
+		text, err := fs.ReadFile(folder, entry.Name())
+		if err != nil {
+			return err
+		}
+		files[entry.Name()] = &fstest.MapFile{Data: text}
 	}
+	m.files = files
+	return nil
+}
+
+// check has goose read every file.
+func (m *migrations) check() error {
 	db := sql.OpenDB(dryRun{})
-	provider, err := m.provider(db, goose.WithDisableVersioning(true))
+	store, err := database.NewStore(database.DialectPostgres, versionTable)
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
+	provider, err := m.provider(db, store, goose.WithDisableVersioning(true))
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	m.all = provider.ListSources() // goose has them by name
+	slices.SortFunc(m.all, func(a, b *goose.Source) int { return cmp.Compare(a.Version, b.Version) })
 	// goose parses all files before it runs the first statement, which the
 	// dry run refuses.
-	_, err = provider.Up(context.Background()) // does no I/O but reading the files
+	_, err = provider.Up(context.Background()) // does no I/O
 	if errors.Is(err, errDryRun) {
 		err = nil
 	}
 	return errors.Join(err, db.Close())
 }
 
-func (m *migrations) provider(db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
-	options = append(options, goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
-	return goose.NewProvider(goose.DialectPostgres, db, m.files, options...)
+func (m *migrations) provider(db *sql.DB, store database.Store, options ...goose.ProviderOption) (*goose.Provider, error) {
+	options = append(options, goose.WithStore(store), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
+	return goose.NewProvider(goose.DialectCustom, db, m.files, options...)
 }
 
-// migrate applies the tenant's set, or for row isolation the shared one.
-func (p *Provisioner) migrate(ctx context.Context, a *admin, pl *plan) error {
-	set := p.tenants
-	if pl.row() {
-		set = p.shared
+// latest is the newest version.
+func (m *migrations) latest() int64 { return m.all[len(m.all)-1].Version }
+
+// file is the name of a version's file; "" when the set has none.
+func (m *migrations) file(version int64) string {
+	for _, source := range m.all {
+		if source.Version == version {
+			return source.Path
+		}
 	}
+	return ""
+}
+
+// set is the one that is the tenant's: the shared one for row isolation. nil
+// when there is none, or when the tenant's database is run by somebody else.
+func (p *Provisioner) set(t *registry.Tenant) *migrations {
+	switch {
+	case !t.DSN.IsZero():
+		return nil
+	case t.Isolation == registry.IsolationRow:
+		return p.shared
+	}
+	return p.tenants
+}
+
+// Latest is the newest version of the migrations that the tenant gets; 0 when
+// it gets none, as does one with a connection string of its own. The folders
+// are read by New: files that come later count after a restart.
+func (p *Provisioner) Latest(t *registry.Tenant) int64 {
+	if set := p.set(t); set != nil {
+		return set.latest()
+	}
+	return 0
+}
+
+// Pending lists the files that bring the tenant from a version to the newest,
+// in the order in which they are applied.
+func (p *Provisioner) Pending(t *registry.Tenant, from int64) []string {
+	set := p.set(t)
 	if set == nil {
 		return nil
 	}
-	db := p.openOwner(a, pl)
-	err := makeVersionTable(ctx, db, pl)
-	if err == nil {
-		err = set.up(ctx, db)
+	var names []string
+	for _, source := range set.all {
+		if source.Version > from {
+			names = append(names, source.Path)
+		}
 	}
-	if err = errors.Join(err, db.Close()); err == nil {
-		return nil
-	}
-	failed := &MigrationError{Tenant: pl.tenant.ID, Err: err}
-	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
-		failed.File, failed.Err = partial.Failed.Source.Path, partial.Err
-	}
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		failed.SQLState = refused.Code
-	}
-	if pl.trapped() {
-		failed.Err = p.cfg.explainLimit(ctx, failed.Err)
-	}
-	return failed
-}
-
-func (m *migrations) up(ctx context.Context, db *sql.DB) error {
-	provider, err := m.provider(db)
-	if err != nil {
-		return err
-	}
-	_, err = provider.Up(ctx)
-	return err
-}
-
-// openOwner opens the one connection on which goose works as the schema's
-// owner, with nothing but the schema in its path. A tenant that owns its
-// schema could have left functions there that run with our statements: for it
-// the connection is the tenant's own, with no power to fall back to, and its
-// statements have a limit.
-func (p *Provisioner) openOwner(a *admin, pl *plan) *sql.DB {
-	cfg, limit := adminConfig(pl, pl.database), "0"
-	if pl.trapped() {
-		cfg = pl.user.Copy()
-		cfg.RuntimeParams = maps.Clone(cfg.RuntimeParams)
-		cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
-		cfg.Tracer = deadline{p.cfg.statementLimit() + grace}
-		limit = strconv.FormatInt(p.cfg.statementLimit().Milliseconds(), 10)
-	}
-	become := func(ctx context.Context, conn *pgx.Conn) error {
-		const query = "select set_config('search_path', $1, false), set_config('role', $2, false), set_config('statement_timeout', $3, false)"
-		_, err := conn.Exec(ctx, query, quote(pl.schema), pl.ownsSchema(), limit)
-		return err
-	}
-	db := sql.OpenDB(stdlib.GetConnector(*cfg, stdlib.OptionAfterConnect(become)))
-	db.SetMaxOpenConns(1)
-	return db
-}
-
-// makeVersionTable makes goose's table before goose does, so that the login
-// never has, for a moment, the rights that it gets on new tables.
-func makeVersionTable(ctx context.Context, db *sql.DB, pl *plan) error {
-	store, err := database.NewStore(database.DialectPostgres, versionTable)
-	if err != nil {
-		return err
-	}
-	var exists bool
-	const query = "select exists (select from pg_catalog.pg_tables where schemaname = $1 and tablename = $2)"
-	if err := db.QueryRowContext(ctx, query, pl.schema, versionTable).Scan(&exists); err != nil || exists {
-		return err
-	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	err = store.CreateVersionTable(ctx, tx)
-	if err == nil {
-		err = store.Insert(ctx, tx, database.InsertRequest{Version: 0})
-	}
-	if err == nil && !pl.trapped() {
-		_, err = tx.ExecContext(ctx, "REVOKE ALL ON TABLE "+quote(pl.schema, versionTable)+" FROM PUBLIC, "+quote(pl.login))
-	}
-	if err == nil && !pl.trapped() {
-		_, err = tx.ExecContext(ctx, "REVOKE ALL ON SEQUENCE "+quote(pl.schema, versionTable+"_id_seq")+" FROM PUBLIC, "+quote(pl.login))
-	}
-	if err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	return tx.Commit()
+	return names
 }

@@ -69,17 +69,11 @@ func (p *Provisioner) password(ctx context.Context, a *admin, pl *plan) error {
 	if err != nil || right {
 		return err
 	}
-	verify, err := verifier(pl.user.Password)
+	statement, err := a.passwordStatement(ctx, pl)
 	if err != nil {
 		return err
 	}
-	literal, err := a.literal(ctx, verify)
-	if err != nil {
-		return err
-	}
-	return again(ctx, func() error {
-		return a.exec(ctx, "", "ALTER ROLE "+quote(pl.login)+" PASSWORD "+literal+" VALID UNTIL 'infinity'")
-	})
+	return again(ctx, func() error { return a.exec(ctx, "", statement) })
 }
 
 // passwordWorks tries the password. The server checks it before anything else,

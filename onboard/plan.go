@@ -42,6 +42,27 @@ func (pl *plan) ownsSchema() string {
 	return pl.owner
 }
 
+// hasOwner reports whether there is a role that owns, besides the login.
+func (pl *plan) hasOwner() bool {
+	return pl.ownsSchema() != pl.login || pl.tenant.Isolation == registry.IsolationDatabase
+}
+
+// place is the name of what is the tenant's alone: its database or schema.
+func (pl *plan) place() string {
+	if pl.tenant.Isolation == registry.IsolationDatabase {
+		return pl.database
+	}
+	return pl.schema
+}
+
+// placeOwner is the role that owns the place.
+func (pl *plan) placeOwner() string {
+	if pl.tenant.Isolation == registry.IsolationDatabase {
+		return pl.owner
+	}
+	return pl.ownsSchema()
+}
+
 // plan checks the record and derives the names.
 func (p *Provisioner) plan(t *registry.Tenant) (*plan, error) {
 	pl := &plan{tenant: t, foreign: !t.DSN.IsZero()}
@@ -55,10 +76,7 @@ func (p *Provisioner) plan(t *registry.Tenant) (*plan, error) {
 		pl.schema = t.Schema
 		return pl, err
 	}
-	if cluster.Admin.IsZero() {
-		return nil, refuse(ErrCluster, "clusters.%s.admin is missing: it is the login that makes roles and schemas", t.Cluster)
-	}
-	if pl.admin, err = p.target("clusters."+t.Cluster+".admin", cluster.Admin, t.Cluster); err != nil {
+	if pl.admin, err = p.administrator(t.Cluster); err != nil {
 		return nil, err
 	}
 	if pl.user, err = p.target("clusters."+t.Cluster+".dsn", cluster.DSN, t.Cluster); err != nil {
@@ -70,6 +88,18 @@ func (p *Provisioner) plan(t *registry.Tenant) (*plan, error) {
 		return nil, err
 	}
 	return pl, pl.check()
+}
+
+// administrator is how the cluster's administrator connects.
+func (p *Provisioner) administrator(cluster string) (*pgx.ConnConfig, error) {
+	c, ok := p.clusters[cluster]
+	if !ok {
+		return nil, refuse(ErrCluster, "cluster %q is not configured", cluster)
+	}
+	if c.Admin.IsZero() {
+		return nil, refuse(ErrCluster, "clusters.%s.admin is missing: it is the login that makes roles and schemas", cluster)
+	}
+	return p.target("clusters."+cluster+".admin", c.Admin, cluster)
 }
 
 // target is where a connection string leads, and how it is dialled.

@@ -55,9 +55,14 @@ func New(cfg Config, clusters map[string]registry.Cluster, log *slog.Logger) (*P
 // Running it again changes nothing. The errors of this package say what is
 // wrong with the record or its surroundings; others come from the server.
 func (p *Provisioner) Provision(ctx context.Context, t *registry.Tenant) error {
+	return p.bounded(ctx, t, func(ctx context.Context) error { return p.provision(ctx, t) })
+}
+
+// bounded gives the work for one tenant its time, and names it in an error.
+func (p *Provisioner) bounded(ctx context.Context, t *registry.Tenant, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	if err := p.provision(ctx, t); err != nil {
+	if err := do(ctx); err != nil {
 		return fmt.Errorf("onboard: tenant %s: %w", t.ID, err)
 	}
 	return nil
@@ -68,33 +73,50 @@ func (p *Provisioner) provision(ctx context.Context, t *registry.Tenant) error {
 	if err != nil {
 		return err
 	}
+	if !pl.foreign {
+		return p.at(ctx, pl, pl.adminDatabase, func(home *admin) error { return p.make(ctx, home, pl) })
+	}
 	done, err := p.way.turn(ctx, t.Cluster)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if pl.foreign {
-		return p.tryTenant(ctx, pl)
+	return p.tryTenant(ctx, pl)
+}
+
+// make makes everything that the plan says.
+func (p *Provisioner) make(ctx context.Context, home *admin, pl *plan) error {
+	if pl.tenant.Isolation != registry.IsolationDatabase {
+		if err := needDatabase(ctx, home, pl); err != nil {
+			return err
+		}
 	}
+	if err := p.roles(ctx, home, pl); err != nil {
+		return err
+	}
+	return p.place(ctx, home, pl)
+}
+
+// at has do work on the place of the plan: in its turn, alone, and with the
+// administrator in a database, who afterwards is a member of no role that it was not.
+func (p *Provisioner) at(ctx context.Context, pl *plan, database string, do func(home *admin) error) error {
+	done, err := p.way.turn(ctx, pl.tenant.Cluster)
+	if err != nil {
+		return err
+	}
+	defer done()
 	unlock, err := p.places.lock(ctx, pl.key())
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	home, err := openAdmin(ctx, pl, pl.adminDatabase)
+	home, err := openAdmin(ctx, pl, database)
 	if err != nil {
 		return err
 	}
 	defer home.close(ctx)
-	err = p.alone(ctx, home, pl)
-	if err == nil && pl.tenant.Isolation != registry.IsolationDatabase {
-		err = needDatabase(ctx, home, pl)
-	}
-	if err == nil {
-		err = p.roles(ctx, home, pl)
-	}
-	if err == nil {
-		err = p.place(ctx, home, pl)
+	if err = p.alone(ctx, home, pl); err == nil {
+		err = do(home)
 	}
 	return errors.Join(err, home.leaveRoles(ctx))
 }
@@ -104,12 +126,7 @@ func (p *Provisioner) provision(ctx context.Context, t *registry.Tenant) error {
 // then only the calls of one Provisioner wait for each other. The lock goes
 // with the connection.
 func (p *Provisioner) alone(ctx context.Context, home *admin, pl *plan) error {
-	able, err := home.yes(ctx, "select has_function_privilege(current_user, 'pg_catalog.pg_advisory_lock(bigint)', 'EXECUTE')")
-	if err != nil || !able {
-		return err
-	}
-	_, err = home.Exec(ctx, "select pg_advisory_lock(hashtextextended($1, 0))", "poolkeeper onboard "+pl.database+"."+pl.schema)
-	return err
+	return home.tryUntilAlone(ctx, pl)
 }
 
 // place makes what lies inside the database; the roles are there.
@@ -124,21 +141,36 @@ func (p *Provisioner) place(ctx context.Context, home *admin, pl *plan) error {
 		return err
 	}
 	defer inside.close(ctx)
-	for _, step := range []struct {
-		name string
-		do   func(context.Context, *admin, *plan) error
-	}{
+	return steps(ctx, inside, pl, []work{
 		{"privileges of the database", p.harden},
+		{"right to connect", p.letIn},
 		{"schema", p.schema},
+		{"privileges of the schema", closeSchema},
 		{"password of the login", p.password},
 		{"tables", p.migrate},
 		{"privileges of the login", p.grant},
-	} {
-		if err := step.do(ctx, inside, pl); err != nil {
-			return fmt.Errorf("%s: %w", step.name, privilege(err, inside.name))
+		{"connection as the tenant", func(ctx context.Context, _ *admin, pl *plan) error { return p.tryTenant(ctx, pl) }},
+	})
+}
+
+// work is a step: a name and what it does.
+type work struct {
+	name string
+	do   func(context.Context, *admin, *plan) error
+}
+
+// steps tells and does one after the other.
+func steps(ctx context.Context, a *admin, pl *plan, all []work) error {
+	for _, w := range all {
+		err := tell(ctx, w.name)
+		if err == nil {
+			err = w.do(ctx, a, pl)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, privilege(err, a.name))
 		}
 	}
-	return p.tryTenant(ctx, pl)
+	return nil
 }
 
 // privilege says who lacks the privilege when the server refused for the lack

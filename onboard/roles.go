@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-
-	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // marker is the comment of a role that Poolkeeper has made, in a query on
@@ -24,13 +22,13 @@ func (p *Provisioner) roles(ctx context.Context, a *admin, pl *plan) error {
 	if pl.tenant.DDL && pl.shared {
 		return refuse(ErrPower, "ddl: true needs a login of the tenant's own, and %s is shared", pl.login)
 	}
-	if pl.ownsSchema() != pl.login || pl.tenant.Isolation == registry.IsolationDatabase {
-		if err := p.ownerRole(ctx, a, pl); err != nil {
-			return fmt.Errorf("role %s: %w", pl.owner, privilege(err, a.name))
+	if pl.hasOwner() {
+		if err := steps(ctx, a, pl, []work{{"role that owns", p.ownerRole}}); err != nil {
+			return fmt.Errorf("role %s: %w", pl.owner, err)
 		}
 	}
-	if err := p.loginRole(ctx, a, pl); err != nil {
-		return fmt.Errorf("login %s: %w", pl.login, privilege(err, a.name))
+	if err := steps(ctx, a, pl, []work{{"login", p.loginRole}, {"settings of the login", p.roleSettings}}); err != nil {
+		return fmt.Errorf("login %s: %w", pl.login, err)
 	}
 	return nil
 }
@@ -40,6 +38,7 @@ type role struct {
 	exists    bool
 	comment   string // ours, or ""
 	login     bool
+	limit     int      // of connections; -1 for none
 	powers    []string // attributes beyond those of an ordinary role
 	memberOf  []string
 	hasOrphan bool // our comment names a database that is gone
@@ -47,23 +46,19 @@ type role struct {
 
 // look reads a role.
 func (a *admin) look(ctx context.Context, name string) (role, error) {
-	const query = `select coalesce(` + marker + `, ''), rolcanlogin,
+	const query = `select coalesce(comment, ''), rolcanlogin, rolconnlimit,
 		array_remove(array[
 			case when rolsuper then 'SUPERUSER' end, case when rolcreaterole then 'CREATEROLE' end,
 			case when rolcreatedb then 'CREATEDB' end, case when rolreplication then 'REPLICATION' end,
 			case when rolbypassrls then 'BYPASSRLS' end], null),
 		array(select g.rolname::text from pg_auth_members m join pg_roles g on g.oid = m.roleid
-			where m.member = pg_roles.oid order by 1)
-		from pg_roles where rolname = $1`
+			where m.member = pg_roles.oid order by 1),
+		coalesce(strpos(comment, $2) > 0 and not exists (select from pg_database d
+			where d.datname = substr(comment, strpos(comment, $2) + length($2))::name), false)
+		from pg_roles, lateral (select ` + marker + ` as comment) c where rolname = $1`
 	var r role
 	var err error
-	r.exists, err = one(a.Query(ctx, query, name))(&r.comment, &r.login, &r.powers, &r.memberOf)
-	if err != nil || r.comment == "" {
-		return r, err
-	}
-	if _, database, ok := strings.Cut(r.comment, inDatabase); ok {
-		r.hasOrphan, err = a.yes(ctx, "select not exists (select from pg_database where datname = $1)", database)
-	}
+	r.exists, err = one(a.Query(ctx, query, name, inDatabase))(&r.comment, &r.login, &r.limit, &r.powers, &r.memberOf, &r.hasOrphan)
 	return r, err
 }
 
@@ -152,11 +147,9 @@ func (p *Provisioner) loginRole(ctx context.Context, a *admin, pl *plan) error {
 			return err
 		}
 		if pl.ownsSchema() == pl.login {
-			if err := a.join(ctx, pl.login); err != nil {
-				return err
-			}
+			return a.join(ctx, pl.login)
 		}
-		return p.roleSettings(ctx, a, pl)
+		return nil
 	})
 }
 
@@ -201,58 +194,4 @@ func (a *admin) keep(ctx context.Context, name string, r role, comment string, l
 		return err
 	}
 	return a.exec(ctx, "", "COMMENT ON ROLE "+quote(name)+" IS "+literal)
-}
-
-// roleSettings gives a login of the tenant's own its search_path and
-// statement_timeout, so that they also hold for whoever logs in by hand.
-func (p *Provisioner) roleSettings(ctx context.Context, a *admin, pl *plan) error {
-	if pl.shared {
-		return nil
-	}
-	want := map[string]string{"search_path": quote(pl.schema)}
-	if limit := pl.tenant.Limits.StatementTimeout; limit > 0 {
-		want["statement_timeout"] = fmt.Sprintf("%dms", limit.Milliseconds())
-	}
-	var have []string
-	const query = "select coalesce(setconfig, '{}') from pg_db_role_setting where setdatabase = 0 and setrole = (select oid from pg_roles where rolname = $1)"
-	if _, err := one(a.Query(ctx, query, pl.login))(&have); err != nil {
-		return err
-	}
-	statements := settingChanges(pl.login, want, have)
-	if len(statements) == 0 {
-		return nil
-	}
-	return a.exec(ctx, "", statements...)
-}
-
-// settingChanges lists what makes the settings of a role those that are
-// wanted, and no others.
-func settingChanges(login string, want map[string]string, have []string) []string {
-	var changes []string
-	alter := "ALTER ROLE " + quote(login)
-	has := map[string]string{}
-	for _, setting := range have {
-		name, value, _ := strings.Cut(setting, "=")
-		has[name] = value
-	}
-	for _, name := range []string{"search_path", "statement_timeout"} {
-		value, wanted := want[name]
-		old, set := has[name]
-		switch {
-		case wanted && sameSetting(old, value):
-		case wanted && name == "search_path":
-			changes = append(changes, alter+" SET search_path = "+value)
-		case wanted:
-			changes = append(changes, alter+" SET "+name+" = '"+value+"'")
-		case set:
-			changes = append(changes, alter+" RESET "+name)
-		}
-	}
-	return changes
-}
-
-// sameSetting compares a stored value with a wanted one: the server quotes
-// identifiers only where it must.
-func sameSetting(stored, wanted string) bool {
-	return stored == wanted || quote(stored) == wanted
 }

@@ -16,8 +16,9 @@ const Connections = 3
 // worked on side by side. The zero value is the driver's own way, without a
 // bound.
 type way struct {
-	dial   func(cluster string) pgconn.DialFunc
-	atOnce int
+	dial    func(cluster string) pgconn.DialFunc
+	reserve func(ctx context.Context, cluster string) (release func(), err error)
+	atOnce  int
 
 	mu    sync.Mutex
 	turns map[string]*semaphore.Weighted // by cluster; guarded by mu
