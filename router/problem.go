@@ -151,6 +151,18 @@ var table = [...]row{ //nolint:gochecknoglobals // data, never changed; built on
 		detail: "The database server has no connection to spare.", retry: soon, fill: fillOutage,
 	},
 
+	// A tenant whose data is brought up to date before it is served.
+	{
+		what: "tenant's data is being prepared", match: preparing,
+		status: http.StatusServiceUnavailable, code: "preparing", title: "The tenant's data is being prepared",
+		detail: "It is brought up to date before it is served. Try again in a moment.", retry: soon,
+	},
+	{
+		what: "tenant's data could not be prepared", match: is(pools.ErrPrepare),
+		status: http.StatusServiceUnavailable, code: "not_prepared", title: "The tenant's data could not be prepared",
+		detail: "The service's log has the reason.", retry: soon,
+	},
+
 	// Outages, deadlines, and requests that nobody waits for any more.
 	{
 		what: "tenant's database down", match: is(pools.ErrDatabase),

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -101,4 +102,9 @@ func fillWall(p *Problem, err error) {
 	if first, size := utf8.DecodeRuneInString(why); size > 0 {
 		p.Detail = pgreport.Text(string(unicode.ToUpper(first)) + why[size:] + ".")
 	}
+}
+
+// preparing tells those whose deadline passed from those who went away.
+func preparing(err error) bool {
+	return errors.Is(err, pools.ErrPreparing) && !errors.Is(err, context.Canceled)
 }

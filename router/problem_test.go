@@ -57,6 +57,8 @@ func samples(t *testing.T) []sample {
 	fatal := pg("08P01")
 	fatal.Severity = "FATAL"
 	return []sample{
+		{"tenant being prepared", fmt.Errorf("%w: %w", pools.ErrPreparing, context.DeadlineExceeded)},
+		{"tenant not prepared", fmt.Errorf("%w: %w", pools.ErrPrepare, pg("42601"))},
 		{"no tenant named", lookup(t, request{})},
 		{"unknown by header", lookup(t, request{remote: fromProxy, header: header(tenantID, "nobody")})},
 		{"unknown by path", lookup(t, request{path: "/t/nobody"})},

@@ -1,0 +1,90 @@
+package lifecycle
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
+)
+
+// Clone makes a new tenant with the structure of another, and with its rows
+// when data is set. What the spec leaves out is the other's: plan, cluster,
+// isolation, limits. Copying a database disconnects whoever uses it, for as
+// long as it takes. Errors: those of Add, and ErrState.
+func (o *Operator) Clone(ctx context.Context, by Actor, from registry.ID, to Spec, data bool) (control.Operation, error) {
+	source, err := o.db.Record(ctx, from)
+	switch {
+	case err != nil:
+		return control.Operation{}, err
+	case source.State == registry.StatusPending || source.Deleting:
+		return control.Operation{}, refuse(ErrState, "%s has no data that is whole", from)
+	case !source.DSN.IsZero():
+		return control.Operation{}, refuse(ErrInput, "%s has a connection string of its own; its data is not ours to copy", from)
+	}
+	r, err := o.record(ctx, alike(to, source))
+	if err != nil {
+		return control.Operation{}, err
+	}
+	if data {
+		r.ClonedFrom = from
+	}
+	if r, err = o.db.Create(ctx, r); err != nil {
+		return control.Operation{}, err
+	}
+	return o.beginProvision(ctx, by, "clone", r.ID)
+}
+
+// alike completes a spec with what the source has.
+func alike(to Spec, source *control.Record) Spec {
+	t := &to.Tenant
+	t.Plan = cmp.Or(t.Plan, source.Plan)
+	t.Cluster = cmp.Or(t.Cluster, source.Cluster)
+	t.Isolation = cmp.Or(t.Isolation, source.Isolation)
+	if t.Isolation != registry.IsolationDatabase {
+		t.Database = cmp.Or(t.Database, source.Database)
+	}
+	if t.Isolation == registry.IsolationRow {
+		t.Schema = cmp.Or(t.Schema, source.Schema)
+		if t.Login == "" {
+			t.Login, t.Password = source.Login, source.Password
+		}
+	}
+	if t.Limits == (registry.Limits{}) {
+		t.Limits = source.Own
+	}
+	if to.DDL == nil {
+		to.DDL = &source.DDL
+	}
+	return to
+}
+
+// copyPlace makes the place of r as a copy of another tenant's. Both are
+// locked: a migration of the source in between would be half in the copy.
+func (o *Operator) copyPlace(ctx context.Context, j *job, from registry.ID, r *control.Record) error {
+	return o.locked(ctx, from, "clone", func(ctx context.Context) error {
+		source, err := o.db.Record(ctx, from)
+		if err != nil {
+			return err
+		}
+		if err := o.catchUp(ctx, source); err != nil {
+			return err
+		}
+		j.step("copy")
+		return o.deps.Provisioner.Clone(ctx, &source.Tenant, &r.Tenant, true)
+	})
+}
+
+// template returns the tenant that new ones of this isolation are copied
+// from.
+func (o *Operator) template(ctx context.Context, r *control.Record) (registry.ID, bool) {
+	id, err := registry.ParseID(o.deps.Config.Template)
+	if err != nil || id == r.ID || !r.DSN.IsZero() || r.Isolation == registry.IsolationRow {
+		return registry.ID{}, false
+	}
+	t, err := o.db.Record(ctx, id)
+	if err != nil || t.State == registry.StatusPending || t.Deleting || t.Isolation != r.Isolation || t.Cluster != r.Cluster {
+		return registry.ID{}, false
+	}
+	return id, true
+}

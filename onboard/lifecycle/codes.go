@@ -1,0 +1,51 @@
+package lifecycle
+
+import (
+	"errors"
+
+	"github.com/poolkeeper/poolkeeper/onboard"
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
+)
+
+const codePartly = "partly_failed"
+
+// codeOf is the stable code of an operation's error, for programs.
+func codeOf(err error) string {
+	if busy := (*control.BusyError)(nil); errors.As(err, &busy) {
+		return "busy"
+	}
+	if migration := (*onboard.MigrationError)(nil); errors.As(err, &migration) {
+		return "migration_failed"
+	}
+	for _, c := range []struct {
+		err  error
+		code string
+	}{
+		{ErrPartly, codePartly},
+		{ErrMigrations, "migrations_failed"},
+		{ErrDeclared, "declared"},
+		{ErrState, "state"},
+		{ErrInput, "bad_request"},
+		{ErrUnsupported, "unsupported"},
+		{control.ErrTaken, "name_taken"},
+		{control.ErrStale, "stale"},
+		{control.ErrExists, "tenant_exists"},
+		{onboard.ErrConflict, "name_taken"},
+		{onboard.ErrExport, "unsupported"},
+		{onboard.ErrClone, "state"},
+		{onboard.ErrAbsent, "state"},
+		{onboard.ErrForeign, "state"},
+		{onboard.ErrName, "bad_request"},
+		{onboard.ErrPassword, "bad_request"},
+		{onboard.ErrPrivilege, "privilege"},
+		{onboard.ErrPower, "privilege"},
+		{onboard.ErrCluster, "cluster"},
+		{registry.ErrUnknown, "tenant_unknown"},
+	} {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return "operation_failed"
+}

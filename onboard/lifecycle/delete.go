@@ -1,0 +1,92 @@
+package lifecycle
+
+import (
+	"context"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
+)
+
+// Delete drops the data of a retired tenant, or of one that never became real,
+// and then its record. confirm is the id, typed again. A deletion that has
+// begun can only be finished. Errors: ErrConfirm, ErrState, ErrDeclared.
+func (o *Operator) Delete(ctx context.Context, by Actor, id registry.ID, confirm string, export bool) (control.Operation, error) {
+	if confirm != id.String() {
+		return control.Operation{}, refuse(ErrConfirm, "confirm must be the id, %s", id)
+	}
+	r, err := o.db.Update(ctx, id, 0, func(r *control.Record) error {
+		export = export && !r.Deleting && r.State != registry.StatusPending
+		return deletable(r)
+	})
+	if err != nil {
+		o.audit(ctx, by, "tenant.delete", id, nil, err)
+		return control.Operation{}, err
+	}
+	op := control.Operation{Kind: "delete", Tenant: id, Actor: string(by)}
+	return o.begin(ctx, op, func(ctx context.Context, j *job) error {
+		err := o.locked(ctx, id, "delete", func(ctx context.Context) error { return o.remove(ctx, j, r, export) })
+		o.audit(ctx, by, "tenant.delete", id, map[string]string{"schema": r.Schema, "database": r.Database, "cluster": r.Cluster}, err)
+		return err
+	})
+}
+
+func deletable(r *control.Record) error {
+	switch {
+	case r.Declared != "":
+		return refuse(ErrDeclared, "take %s out of the file and apply it first", r.ID)
+	case r.Deleting, r.State == registry.StatusRetired, r.State == registry.StatusPending:
+		return nil
+	}
+	return refuse(ErrState, "%s is %s; retire it first", r.ID, r.State)
+}
+
+// remove drops what the tenant has. From the mark on there is no way back, and
+// the record goes last.
+func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export bool) error {
+	if export {
+		if err := o.export(ctx, j, r); err != nil {
+			return err
+		}
+	}
+	j.step("mark of the deletion")
+	marked, err := o.db.Update(ctx, r.ID, 0, func(r *control.Record) error {
+		if err := deletable(r); err != nil {
+			return err
+		}
+		r.Deleting, r.State = true, registry.StatusRetired
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	o.awaitReplicas(ctx, marked)
+	if r.DSN.IsZero() {
+		if err := o.deps.Provisioner.Drop(ctx, &r.Tenant); err != nil {
+			return err
+		}
+		if err := o.dropClaimed(ctx, r); err != nil {
+			return err
+		}
+	}
+	j.step("record")
+	if err := o.db.Remove(ctx, r.ID); err != nil {
+		return err
+	}
+	if o.deps.Forget != nil {
+		o.deps.Forget(r.ID)
+	}
+	return nil
+}
+
+// dropClaimed drops the spare that a tenant had taken but not got when its
+// making was cut short.
+func (o *Operator) dropClaimed(ctx context.Context, r *control.Record) error {
+	if r.State != registry.StatusPending || o.deps.Config.Spares == 0 || !o.fits(r) {
+		return nil
+	}
+	spare, err := o.db.TakeSpare(ctx, r.ID, o.deps.Config.SparePlan, r.Cluster, r.Isolation)
+	if err != nil || spare == nil {
+		return err
+	}
+	return o.throwAway(ctx, spare)
+}

@@ -1,0 +1,108 @@
+package lifecycle
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
+)
+
+// followEvery is how often an operation of another process is looked at.
+const followEvery = 300 * time.Millisecond
+
+// Operation returns an operation of any process. Errors: control.ErrNoSuch.
+func (o *Operator) Operation(ctx context.Context, id string) (control.Operation, error) {
+	if j := o.job(id); j != nil {
+		return j.snapshot(), nil
+	}
+	return o.db.Operation(ctx, id)
+}
+
+// Operations lists operations of all processes, the newest first. Zero values
+// do not filter; before is the ID to page on.
+func (o *Operator) Operations(ctx context.Context, tenant registry.ID, state, before string, limit int) ([]control.Operation, error) {
+	return o.db.Operations(ctx, tenant, state, before, limit)
+}
+
+func (o *Operator) job(id string) *job {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.running[id]
+}
+
+// Follow calls told with the operation as it is, and again whenever it has
+// changed, until it has ended, ctx ends or told returns an error, which is
+// returned. The last call has an operation that has ended.
+func (o *Operator) Follow(ctx context.Context, id string, told func(control.Operation) error) error {
+	if j := o.job(id); j != nil {
+		return j.follow(ctx, told)
+	}
+	return o.followStored(ctx, id, told)
+}
+
+func (j *job) follow(ctx context.Context, told func(control.Operation) error) error {
+	for {
+		j.mu.Lock()
+		op, changed := j.op, j.changed
+		j.mu.Unlock()
+		if err := told(op); err != nil || op.State != control.Running {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// followStored looks at the database now and then.
+func (o *Operator) followStored(ctx context.Context, id string, told func(control.Operation) error) error {
+	ticker := time.NewTicker(followEvery)
+	defer ticker.Stop()
+	var last control.Operation
+	for {
+		op, err := o.db.Operation(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(op, last) {
+			last = op
+			if err := told(op); err != nil {
+				return err
+			}
+		}
+		if op.State != control.Running {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Cancel ends a running operation of this process; what it was doing is left
+// so that asking for it again finishes it. Errors: control.ErrNoSuch,
+// ErrState.
+func (o *Operator) Cancel(ctx context.Context, by Actor, id string) (control.Operation, error) {
+	j := o.job(id)
+	if j == nil {
+		op, err := o.db.Operation(ctx, id)
+		switch {
+		case err != nil:
+			return op, err
+		case op.State == control.Running:
+			return op, refuse(ErrState, "operation %s runs in another process; ask that one", id)
+		default:
+			return op, refuse(ErrState, "operation %s has ended", id)
+		}
+	}
+	j.cancel()
+	o.audit(ctx, by, "operation.cancel", j.op.Tenant, map[string]string{"operation": id}, nil)
+	err := j.follow(ctx, func(control.Operation) error { return nil })
+	return j.snapshot(), err
+}

@@ -1,0 +1,131 @@
+package lifecycle
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
+)
+
+// Patch changes a tenant; nil leaves a field as it is. A label whose value is
+// nil is removed.
+type Patch struct {
+	Name   *string
+	Plan   *string
+	Labels map[string]*string
+	Limits *LimitsPatch
+}
+
+// LimitsPatch changes a tenant's own limits: nil leaves one as it is, zero
+// returns to the plan's.
+type LimitsPatch struct {
+	MaxConns, Queue, GuaranteedConns, Weight              *int
+	StatementTimeout, IdleInTransactionTimeout, IdleAfter *time.Duration
+}
+
+// Set changes what may be changed of a tenant at any time. With a version
+// other than 0, only that version is changed. Two changes at once of different
+// fields or labels both happen. Errors: control.ErrStale, ErrDeclared,
+// ErrInput, registry.Problems.
+func (o *Operator) Set(ctx context.Context, by Actor, id registry.ID, version uint64, p Patch) (*control.Record, error) {
+	if p.Plan != nil {
+		if _, err := o.plan(*p.Plan); err != nil {
+			return nil, err
+		}
+	}
+	var before registry.Limits
+	r, err := o.db.Update(ctx, id, version, func(r *control.Record) error {
+		if r.Declared != "" {
+			return refuse(ErrDeclared, "change %s there and apply it", id)
+		}
+		before = r.Limits
+		p.apply(r)
+		return nil
+	})
+	if err == nil && connLimits(before) != connLimits(r.Limits) {
+		o.limitConnections(ctx, r)
+	}
+	if err == nil {
+		o.awaitReplicas(ctx, r)
+	}
+	o.audit(ctx, by, "tenant.set", id, p.fields(), err)
+	return r, err
+}
+
+// apply changes the record.
+func (p Patch) apply(r *control.Record) {
+	if p.Name != nil {
+		r.Name = cmp.Or(*p.Name, r.ID.String())
+	}
+	if p.Plan != nil {
+		r.Plan = *p.Plan
+	}
+	r.Labels = maps.Clone(r.Labels)
+	for key, value := range p.Labels {
+		if value == nil {
+			delete(r.Labels, key)
+			continue
+		}
+		if r.Labels == nil {
+			r.Labels = map[string]string{}
+		}
+		r.Labels[key] = *value
+	}
+	if p.Limits != nil {
+		p.Limits.apply(&r.Own)
+	}
+}
+
+func (p LimitsPatch) apply(l *registry.Limits) {
+	set(&l.MaxConns, p.MaxConns)
+	set(&l.Queue, p.Queue)
+	set(&l.GuaranteedConns, p.GuaranteedConns)
+	set(&l.Weight, p.Weight)
+	set(&l.StatementTimeout, p.StatementTimeout)
+	set(&l.IdleInTransactionTimeout, p.IdleInTransactionTimeout)
+	set(&l.IdleAfter, p.IdleAfter)
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// fields names what a patch changes, for the trail.
+func (p Patch) fields() map[string]any {
+	fields := map[string]any{}
+	if p.Name != nil {
+		fields["name"] = *p.Name
+	}
+	if p.Plan != nil {
+		fields["plan"] = *p.Plan
+	}
+	if len(p.Labels) > 0 {
+		fields["labels"] = p.Labels
+	}
+	if p.Limits != nil {
+		fields["limits"] = *p.Limits
+	}
+	return fields
+}
+
+// connLimits is what the login's settings on the server follow from.
+func connLimits(l registry.Limits) registry.Limits {
+	return registry.Limits{MaxConns: l.MaxConns, StatementTimeout: l.StatementTimeout}
+}
+
+// limitConnections has the server's own limit follow the record's. It is the
+// second line behind the pools': failing is told, not fatal.
+func (o *Operator) limitConnections(ctx context.Context, r *control.Record) {
+	if r.State == registry.StatusPending || r.State == registry.StatusRetired || !r.DSN.IsZero() {
+		return
+	}
+	if err := o.deps.Provisioner.LimitConnections(ctx, &r.Tenant); err != nil {
+		o.log.WarnContext(ctx, "the login's connection limit on the server could not follow; provision the tenant again",
+			"tenant", r.ID.String(), "error", err)
+	}
+}
