@@ -20,64 +20,26 @@ const (
 	pageMax     = 1000
 )
 
-// tenantPage is the answer of GET /v1/tenants. Next is the "after" of the next
-// page, absent on the last one.
-type tenantPage struct {
-	Tenants []tenantView `json:"tenants"`
-	Next    string       `json:"next,omitempty"`
-}
-
-// listTenants answers GET /v1/tenants?after=ID&limit=N.
-func (s *Server) listTenants(c *gin.Context) {
-	after, limit, err := pageOf(c)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	records, err := s.deps.Registry.List(c.Request.Context(), after, limit+1)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	page := tenantPage{Tenants: make([]tenantView, 0, len(records))}
-	if len(records) > limit {
-		records = records[:limit]
-		page.Next = records[limit-1].ID.String()
-	}
-	for _, t := range records {
-		page.Tenants = append(page.Tenants, viewOf(t))
-	}
-	writeJSON(c, http.StatusOK, page)
-}
-
 func pageOf(c *gin.Context) (after registry.ID, limit int, err error) {
 	if text := c.Query("after"); text != "" {
 		if after, err = registry.ParseID(text); err != nil {
 			return after, 0, badRequest("after: " + err.Error())
 		}
 	}
-	limit, err = strconv.Atoi(cmp.Or(c.Query("limit"), strconv.Itoa(pageDefault)))
+	limit, err = limitOf(c)
+	return after, limit, err
+}
+
+// limitOf reads how many entries a page may have.
+func limitOf(c *gin.Context) (int, error) {
+	limit, err := strconv.Atoi(cmp.Or(c.Query("limit"), strconv.Itoa(pageDefault)))
 	if err != nil || limit < 1 || limit > pageMax {
-		return after, 0, badRequest("limit must be a number from 1 to " + strconv.Itoa(pageMax))
+		return 0, badRequest("limit must be a number from 1 to " + strconv.Itoa(pageMax))
 	}
-	return after, limit, nil
+	return limit, nil
 }
 
 func badRequest(message string) error { return &sqlwire.BadRequestError{Message: message} }
-
-// showTenant answers GET /v1/tenants/{id}, for tenants that are not active too.
-func (s *Server) showTenant(c *gin.Context) {
-	id, ok := s.idOf(c)
-	if !ok {
-		return
-	}
-	t, err := s.record(c.Request.Context(), id)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	writeJSON(c, http.StatusOK, viewOf(t))
-}
 
 // record finds a record whatever its status. The lookup has no answer but
 // "not active" for those that are not; they are few, and looked for in the list.

@@ -1,26 +1,17 @@
 package server
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/poolkeeper/poolkeeper/router"
 )
 
-const (
-	// patchMax is the largest body of a change.
-	patchMax = 64 << 10
-	// maxNamed is how much of a name that nobody knows is repeated.
-	maxNamed = 64
-)
+// patchMax is the largest body of a change.
+const patchMax = 64 << 10
 
 // A knob is a whole number that an operator may change.
 type knob struct {
@@ -49,7 +40,7 @@ func (k knob) set(raw json.RawMessage) error {
 	}
 	n, err := strconv.Atoi(string(raw))
 	if err != nil || n < k.least || n > k.most {
-		return badRequest(fmt.Sprintf("%s must be a whole number from %d to %d%s", k.name, k.least, k.most, k.otherwise))
+		return fmt.Errorf("must be a whole number from %d to %d%s", k.least, k.most, k.otherwise)
 	}
 	*k.value = n
 	return nil
@@ -57,58 +48,11 @@ func (k knob) set(raw json.RawMessage) error {
 
 // patch sets knobs as body says: a JSON object that has any of their names.
 func patch(body []byte, knobs []knob) error {
-	in := json.NewDecoder(bytes.NewReader(body))
-	if begin, err := in.Token(); err != nil || begin != json.Delim('{') {
-		return badRequest("the body must be a JSON object; it may have " + namesOf(knobs))
+	o := object{verb: "changed"}
+	for _, k := range knobs {
+		o.members = append(o.members, member{k.name, k.set})
 	}
-	seen := map[string]bool{}
-	for in.More() {
-		name, raw, err := field(in)
-		if err != nil {
-			return badRequest("the body is not JSON")
-		}
-		if err := setKnob(knobs, name, raw); err != nil {
-			return err
-		}
-		if seen[name] {
-			return badRequest(name + " stands in the body twice")
-		}
-		seen[name] = true
-	}
-	if _, err := in.Token(); err != nil {
-		return badRequest("the body is not JSON")
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return badRequest("the body must be one JSON object and nothing else")
-	}
-	return nil
-}
-
-// field reads a name and its value.
-func field(in *json.Decoder) (name string, raw json.RawMessage, err error) {
-	key, err := in.Token()
-	if err != nil {
-		return "", nil, err
-	}
-	name, _ = key.(string) // the decoder takes nothing else for a key
-	err = in.Decode(&raw)
-	return name, raw, err
-}
-
-func setKnob(knobs []knob, name string, raw json.RawMessage) error {
-	i := slices.IndexFunc(knobs, func(k knob) bool { return k.name == name })
-	if i < 0 {
-		return badRequest(fmt.Sprintf("%q cannot be changed here; what can: %s", clip(name, maxNamed), namesOf(knobs)))
-	}
-	return knobs[i].set(raw)
-}
-
-func namesOf(knobs []knob) string {
-	names := make([]string, len(knobs))
-	for i, k := range knobs {
-		names[i] = k.name
-	}
-	return strings.Join(names, ", ")
+	return o.read(body)
 }
 
 // changes tells of each knob that differs what it was and what it is, for the

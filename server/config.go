@@ -25,8 +25,15 @@ type Config struct {
 	// means every interface, port 0 a free one. Default 127.0.0.1:8080.
 	Listen string
 	// AdminListen is the address of the admin listener; "" means none. It must
-	// be a loopback address unless ScrapeToken is set. Default 127.0.0.1:8081.
+	// be a loopback address unless AdminTokens or ScrapeToken is set. Default
+	// 127.0.0.1:8081.
 	AdminListen string
+	// AdminTokens are the credentials of the admin API, a line for each: NAME
+	// ROLE TOKEN, where ROLE is read or admin and TOKEN has 16 characters or
+	// more; lines that begin with # are comments. When set, every request for
+	// /v1 needs one as a bearer token, wherever it comes from, and the audit
+	// trail has its name. Default none: the API answers to this machine alone.
+	AdminTokens registry.Secret
 
 	// ReadHeaderTimeout is the longest that a request's headers may take.
 	// Default 10s.
@@ -108,6 +115,7 @@ func (c Config) Validate() error {
 	return errors.Join(
 		checkAddress("server.listen", c.Listen),
 		c.checkAdmin(),
+		c.checkTokens(),
 		checkPositive("server.read_header_timeout", c.ReadHeaderTimeout),
 		checkPositive("server.read_timeout", c.ReadTimeout),
 		checkPositive("server.idle_timeout", c.IdleTimeout),
@@ -141,10 +149,22 @@ func (c Config) checkAdmin() error {
 	if c.AdminListen == c.Listen && !endsInPortZero(c.Listen) {
 		return fmt.Errorf("server.admin_listen: %s is the data listener's address too; give it another port", c.AdminListen)
 	}
-	if c.ScrapeToken.IsZero() && !isLoopback(c.AdminListen) {
-		return fmt.Errorf("server.admin_listen: %s can be reached from other machines; use a loopback address such as 127.0.0.1:8081, or set server.scrape_token, with which others may read /metrics and nothing else", c.AdminListen)
+	if !c.adminGuarded() && !isLoopback(c.AdminListen) {
+		return fmt.Errorf("server.admin_listen: %s can be reached from other machines; use a loopback address such as 127.0.0.1:8081, or set server.admin_tokens, or server.scrape_token, with which others may read /metrics and nothing else", c.AdminListen)
 	}
 	return nil
+}
+
+// adminGuarded reports whether other machines may reach the admin listener,
+// because something keeps them from what is not theirs.
+func (c Config) adminGuarded() bool { return !c.ScrapeToken.IsZero() || !c.AdminTokens.IsZero() }
+
+func (c Config) checkTokens() error {
+	if c.AdminTokens.IsZero() {
+		return nil
+	}
+	_, err := parseTokens(c.AdminTokens.Reveal())
+	return err
 }
 
 func checkAddress(field, address string) error {

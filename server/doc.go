@@ -25,15 +25,21 @@
 //
 // # Admin API
 //
-//	GET   /v1/tenants, /v1/tenants/{id}      records, without their secrets
-//	GET   /v1/clusters, /v1/clusters/{name}  budgets: numbers and settings
-//	PATCH /v1/clusters/{name}                budget, margin, replicas, dials, queue, spares
-//	GET   /v1/pools, /v1/pools/{id}          live pools; ?application_name= finds whose a session is
-//	PATCH /v1/pools/{id}                     max_conns, queue, weight, guaranteed_conns
-//	POST  /v1/pools/{id}/evict               the pool is opened anew at the next request
-//	POST  /v1/drain                          ends the service, in peace
+// operator.go says what the API needs of an [Operator], admin_api.go names its
+// routes, openapi.json describes them, and docs/admin-api.md shows them.
+// Tests hold the handlers to that document. Work that takes longer than a request
+// is an operation, which the request waits for (admin_wait.go) or follows
+// (admin_follow.go) and which does not end with it. [NewAdmin] is the same
+// API where no server runs.
 //
-// A PATCH takes a JSON object with any of the fields named and leaves the
+//	/v1/tenants      records, without their secrets, and what is done to one
+//	/v1/apply, /v1/migrations, /v1/plans      the fleet
+//	/v1/operations, /v1/audit, /v1/exports    what is done and was done
+//	/v1/clusters     budgets: numbers and settings
+//	/v1/pools        live pools; ?application_name= finds whose a session is
+//	/v1/drain        ends the service, in peace
+//
+// A PATCH of a cluster or a pool takes a JSON object with any of the fields named and leaves the
 // others as they are. It acts at once and is written nowhere: a cluster's
 // settings hold until the configuration is reloaded with other ones, a
 // tenant's limits until its record changes, and both until a restart. null
@@ -42,9 +48,10 @@
 // and waits for the rest; it cuts no statement. The log says what was changed,
 // from what to what.
 //
-// The admin listener has no credentials of its own yet. It therefore binds to
-// a loopback address unless a scrape token is set, and even then every route
-// but /metrics and the health checks answers to loopback peers alone. A web
-// page cannot use it through a visitor's browser: requests must name a
-// loopback host or address, and come from no other site.
+// With server.admin_tokens every request for /v1 needs a token, whose role says
+// what it may do. Without, the admin listener binds to a loopback address
+// unless a scrape token is set, and even then every route but /metrics and the
+// health checks answers to loopback peers alone. A web page cannot use it
+// through a visitor's browser: requests must name a loopback host or address,
+// and come from no other site.
 package server

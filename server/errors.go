@@ -33,6 +33,27 @@ var (
 	errNotReady = errors.New("server: not ready")
 	// errNotLocal is returned when the admin API is asked from elsewhere.
 	errNotLocal = errors.New("server: the admin API answers to this machine alone")
+	// errToken is returned when the admin API is asked without a token of its.
+	errToken = errors.New("server: admin token missing or wrong")
+	// errRole is returned when a token that may read is to change something.
+	errRole = errors.New("server: the token's role does not allow this")
+	// errNoControl is returned for what needs a control database.
+	errNoControl = errors.New("server: no control database")
+	// errNoServer is returned by NewAdmin's handler for what needs a server
+	// that runs.
+	errNoServer = errors.New("server: needs a running server")
+	// errInactive is returned by the admin API for a tenant that is not served.
+	errInactive = errors.New("server: tenant is not active")
+	// errNoWarm is returned when pools cannot be warmed.
+	errNoWarm = errors.New("server: pools cannot be warmed")
+	// errNoDoctor is returned when there is nobody to check anything.
+	errNoDoctor = errors.New("server: no doctor")
+	// errNoExport is returned for a name without an export.
+	errNoExport = errors.New("server: no such export")
+	// errNoExports is returned when there is no folder of exports.
+	errNoExports = errors.New("server: no folder of exports")
+	// errNoResult is returned for an operation that ended well and left nothing.
+	errNoResult = errors.New("server: operation has no result")
 	// errScrapeToken is returned when /metrics is asked without its token.
 	errScrapeToken = errors.New("server: scrape token missing or wrong")
 	// errNoTenant is returned by the admin API for an id without a record.

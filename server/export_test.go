@@ -2,7 +2,11 @@ package server
 
 import (
 	"context"
+	"net/http"
 
+	"github.com/gin-gonic/gin"
+
+	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
 	"github.com/poolkeeper/poolkeeper/router"
 )
 
@@ -26,4 +30,39 @@ func (s *Server) Changing() bool {
 	}
 	s.changing.Unlock()
 	return false
+}
+
+// AdminRoutes are the routes of the admin listener, as METHOD PATH.
+func (s *Server) AdminRoutes() []string { return routesOf(s.adminRoutes()) }
+
+// DirectRoutes are those of NewAdmin's handler.
+func DirectRoutes() []string {
+	return routesOf(directRoutes(build(Defaults(), Deps{}), ""))
+}
+
+func routesOf(e *gin.Engine) []string {
+	var all []string
+	for _, r := range e.Routes() {
+		all = append(all, r.Method+" "+r.Path)
+	}
+	return all
+}
+
+// ParseTokens reads server.admin_tokens and returns NAME ROLE of each.
+func ParseTokens(text string) ([]string, error) {
+	tokens, err := parseTokens(text)
+	var all []string
+	for _, t := range tokens {
+		all = append(all, t.name+" "+t.role)
+	}
+	return all, err
+}
+
+// ParsePatch reads the body of PATCH /v1/tenants/{id}.
+func ParsePatch(body []byte) (lifecycle.Patch, error) { return parsePatch(body) }
+
+// ParseTags reads an If-Match header, and reports whether it has a version.
+func ParseTags(text string, version uint64) (bool, error) {
+	t, err := parseTags("If-Match", http.Header{"If-Match": {text}})
+	return t.has(version, false), err
 }

@@ -9,10 +9,44 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
 )
 
-// localOnly guards what has no credentials of its own yet: the peer must be on
-// this machine, and no web page in a browser there.
+// actorLocal is who asks when there are no tokens.
+const actorLocal = "local"
+
+type actorKey struct{}
+
+// actorOf returns who asks, which operatorOnly found out.
+func actorOf(c *gin.Context) lifecycle.Actor {
+	return c.MustGet(actorKey{}).(lifecycle.Actor)
+}
+
+// operatorOnly guards the admin API: by the tokens when there are any, else
+// this machine alone may ask. A token that may only read does that.
+func (s *Server) operatorOnly(c *gin.Context) {
+	if len(s.tokens) == 0 {
+		c.Set(actorKey{}, lifecycle.Actor(actorLocal))
+		s.localOnly(c)
+		return
+	}
+	t, ok := whose(s.tokens, bearerOf(c.Request.Header.Get("Authorization")))
+	if !ok {
+		s.refuse(c, errToken)
+		return
+	}
+	c.Set(actorKey{}, lifecycle.Actor(t.name))
+	trailOf(c).actor = t.name
+	if t.role != roleAdmin && (!isReading(c.Request.Method) || c.FullPath() == routeExport) {
+		s.refuse(c, errRole)
+	}
+}
+
+func isReading(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+// localOnly guards what has no credentials: the peer must be on this machine,
+// and no web page in a browser there.
 func (s *Server) localOnly(c *gin.Context) {
 	if !s.isLocal(c.Request) {
 		s.refuse(c, errNotLocal)

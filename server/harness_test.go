@@ -21,6 +21,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/router"
 	"github.com/poolkeeper/poolkeeper/server"
+	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
 
 // records are a registry in memory. err, when set, is every answer.
@@ -253,6 +254,9 @@ type harness struct {
 	observed *observed
 	log      *syncBuffer
 	metrics  http.Handler
+	operator *fakeOperator // nil: no control database
+	doctor   func(context.Context) (adminwire.DoctorReport, error)
+	warm     func(context.Context, registry.ID) error
 	// acquireErr, when set, is why there is no connection.
 	acquireErr error
 	// walled is what every connection says of its wall.
@@ -277,10 +281,15 @@ func newHarness(t testing.TB, change ...func(*harness)) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.server, err = server.New(h.cfg, server.Deps{
+	deps := server.Deps{
 		Router: rt, Keeper: h.keeper, Registry: h.records, Metrics: h.metrics, Observer: h.observed, Version: "v1.2.3",
-		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Doctor: h.doctor, Warm: h.warm,
+	}
+	if h.operator != nil {
+		deps.Operator = h.operator
+		t.Cleanup(h.operator.end)
+	}
+	h.server, err = server.New(h.cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,8 +371,15 @@ func (h *harness) admin(t testing.TB, method, path string, headers ...string) re
 
 func send(t testing.TB, handler http.Handler, method, path string, body io.Reader, headers ...string) reply {
 	t.Helper()
+	return sendFrom(t, "127.0.0.1:40000", handler, method, path, body, headers...)
+}
+
+// sendFrom sends as a peer does; what the admin API answers is held to its
+// document.
+func sendFrom(t testing.TB, peer string, handler http.Handler, method, path string, body io.Reader, headers ...string) reply {
+	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), method, path, body)
-	req.RemoteAddr, req.Host = "127.0.0.1:40000", "localhost:8081"
+	req.RemoteAddr, req.Host = peer, "localhost:8081"
 	for i := 0; i+1 < len(headers); i += 2 {
 		if headers[i] == "Host" {
 			req.Host = headers[i+1]
@@ -373,7 +389,11 @@ func send(t testing.TB, handler http.Handler, method, path string, body io.Reade
 	}
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, req)
-	return reply{w.Code, w.Result().Header, w.Body.String()}
+	r := reply{w.Code, w.Result().Header, w.Body.String()}
+	if strings.HasPrefix(path, "/v1/") {
+		hold(t, method, path, r)
+	}
+	return r
 }
 
 // serve runs the server until the test ends, or the returned function is

@@ -20,6 +20,7 @@ type trail struct {
 	id     string // the request's
 	trace  trace
 	tenant registry.ID // zero until resolved
+	actor  string      // the name of an operator's token, "" without one
 	rows   int64
 	code   string // of the problem, "" without one
 	err    error  // behind the problem
@@ -54,7 +55,7 @@ func (s *Server) report(c *gin.Context, t *trail, took time.Duration) {
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 13)
 	attrs = append(attrs,
 		slog.String("request_id", t.id), slog.String("method", method), slog.String("route", route),
 		slog.Int("status", status), slog.Duration("duration", took), slog.Int("bytes", max(c.Writer.Size(), 0)))
@@ -68,6 +69,9 @@ func (t *trail) appendTo(attrs []slog.Attr) []slog.Attr {
 	}
 	if !t.tenant.IsZero() {
 		attrs = append(attrs, slog.String("tenant", t.tenant.String()), slog.Int64("rows", t.rows))
+	}
+	if t.actor != "" {
+		attrs = append(attrs, slog.String("actor", t.actor))
 	}
 	if t.code != "" {
 		attrs = append(attrs, slog.String("code", t.code))

@@ -90,7 +90,7 @@ func ownProblem(err error) (router.Problem, bool) {
 			return r.problem, true
 		}
 	}
-	return router.Problem{}, false
+	return operatorProblem(err)
 }
 
 func detailed(p router.Problem, detail string) router.Problem {
@@ -124,6 +124,32 @@ func ownRows() []ownRow {
 			Status: http.StatusForbidden, Code: "not_local", Title: "The admin API answers to this machine alone",
 			Detail: "Ask from the machine itself, by a loopback address, and not from a web page.",
 		}},
+		{errToken, router.Problem{
+			Status: http.StatusUnauthorized, Code: "unauthorized", Title: "The admin API needs one of its tokens",
+			Detail: "Send Authorization: Bearer TOKEN, with a token of server.admin_tokens.",
+		}},
+		{errRole, router.Problem{
+			Status: http.StatusForbidden, Code: "forbidden", Title: "The token may only read",
+			Detail: "Use a token whose role is admin.",
+		}},
+		{errNoControl, router.Problem{
+			Status: http.StatusConflict, Code: "no_control", Title: "There is no control database",
+			Detail: "Tenants are what the file says: edit the file and save it. With control.dsn set they can be changed here.",
+		}},
+		{errNoServer, router.Problem{
+			Status: http.StatusConflict, Code: "no_server", Title: "This needs a running server",
+			Detail: "Pools and budgets are in the server's memory; ask its admin API.",
+		}},
+		{errInactive, router.Problem{
+			Status: http.StatusConflict, Code: "state", Title: "The tenant's state does not allow this", Detail: "It is not active, and so not served.",
+		}},
+		{errNoWarm, router.Problem{Status: http.StatusNotImplemented, Code: "unsupported", Title: "Pools cannot be warmed here"}},
+		{errNoDoctor, router.Problem{Status: http.StatusNotImplemented, Code: "unsupported", Title: "There is no doctor here"}},
+		{errNoExports, router.Problem{
+			Status: http.StatusNotImplemented, Code: "unsupported", Title: "There are no exports here",
+			Detail: "onboard.exports names no folder for dumps; set it.",
+		}},
+		{errNoExport, router.Problem{Status: http.StatusNotFound, Code: "export_unknown", Title: "There is no such export"}},
 		{errScrapeToken, router.Problem{Status: http.StatusUnauthorized, Code: "scrape_token", Title: "The scrape token is missing or wrong"}},
 		{errNoTenant, router.Problem{Status: http.StatusNotFound, Code: "tenant_unknown", Title: "There is no such tenant"}},
 		{errNoPool, router.Problem{Status: http.StatusNotFound, Code: "pool_unknown", Title: "The tenant has no pool"}},

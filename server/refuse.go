@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/server/adminwire"
 	"github.com/poolkeeper/poolkeeper/server/sqlwire"
 )
 
@@ -33,6 +34,11 @@ func (s *Server) refuse(c *gin.Context, err error) {
 	c.Abort()
 	if p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusRequestTimeout {
 		c.Writer.Header().Set("Connection", "close") // the rest of the body is not waited for
+	}
+	var more adminwire.Problem
+	if members(err, &more) {
+		writeMembers(c, p, more)
+		return
 	}
 	if len(c.Request.Header.Values(headerNeon)) == 0 {
 		router.WriteProblem(c.Writer, c.Request, p)

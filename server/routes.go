@@ -26,17 +26,8 @@ func (s *Server) adminRoutes() *gin.Engine {
 	if s.deps.Metrics != nil {
 		e.GET("/metrics", s.scraperOnly, gin.WrapH(s.deps.Metrics))
 	}
-	v1 := e.Group("/v1", s.localOnly)
-	v1.GET("/tenants", s.listTenants)
-	v1.GET("/tenants/:id", s.showTenant)
-	v1.GET("/clusters", s.listClusters)
-	v1.GET("/clusters/:name", s.showCluster)
-	v1.PATCH("/clusters/:name", s.changeCluster)
-	v1.GET("/pools", s.listPools)
-	v1.GET("/pools/:id", s.showPool)
-	v1.PATCH("/pools/:id", s.changeLimits)
-	v1.POST("/pools/:id/evict", s.evictPool)
-	v1.POST("/drain", s.drain)
+	mount(e, s.serverRoutes(), s.operatorOnly)
+	(&admin{Server: s, operator: s.deps.Operator}).mountOperator(e, s.operatorOnly)
 	return e
 }
 

@@ -37,6 +37,7 @@ func (s *Server) Run(ctx context.Context) error {
 			go func() { failed <- h.Serve(l) }()
 		}
 	}
+	admin.RegisterOnShutdown(s.stopFollowing)
 	serve(data, l.data)
 	serve(admin, l.admin)
 	close(s.ready)
@@ -71,7 +72,7 @@ func (s *Server) listen(ctx context.Context) (listeners, error) {
 		return listeners{data: data}, nil
 	}
 	admin, err := bind(ctx, "server.admin_listen", s.cfg.AdminListen)
-	if err == nil && s.cfg.ScrapeToken.IsZero() && !isLoopback(admin.Addr().String()) {
+	if err == nil && !s.cfg.adminGuarded() && !isLoopback(admin.Addr().String()) {
 		err = errors.Join(fmt.Errorf("server.admin_listen: %s leads to %s, which other machines can reach; use 127.0.0.1", s.cfg.AdminListen, admin.Addr()), admin.Close())
 	}
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
 
 // Router tells whose request it is. *router.Router is one.
@@ -78,6 +79,15 @@ type Deps struct {
 	Keeper Keeper
 	// Registry is mandatory.
 	Registry Registry
+	// Operator does what operators ask for. nil means that there is no control
+	// database: then tenants are read from Registry, and changes are refused.
+	Operator Operator
+	// Doctor checks the configuration against the servers; nil means that
+	// POST /v1/doctor is refused.
+	Doctor func(ctx context.Context) (adminwire.DoctorReport, error)
+	// Warm opens the tenant's pool, takes a connection from it and gives it
+	// back; nil means that POST /v1/pools/{id}/warm is refused.
+	Warm func(ctx context.Context, id registry.ID) error
 	// Metrics answers GET /metrics on the admin listener; nil means no such
 	// route.
 	Metrics http.Handler
@@ -104,6 +114,12 @@ type Server struct {
 	data     http.Handler
 	admin    http.Handler
 	buffers  sync.Pool // of *bytes.Buffer: answers in the making
+	tokens   []token   // of the admin API; none: this machine alone may ask
+
+	// following ends when the admin listener stops, so that nobody who follows
+	// an operation holds it up.
+	following     context.Context //nolint:containedctx // it is the server's own, not a request's
+	stopFollowing context.CancelFunc
 
 	// changing is held by an operator's change from reading what is in force
 	// to putting the new in force, so that none of two at once is lost.
@@ -136,6 +152,21 @@ func New(cfg Config, d Deps) (*Server, error) {
 	if d.Router == nil || d.Keeper == nil || d.Registry == nil {
 		return nil, fmt.Errorf("%w: router, keeper and registry are needed", ErrDeps)
 	}
+	s := build(cfg, d)
+	if !cfg.AdminTokens.IsZero() {
+		tokens, err := parseTokens(cfg.AdminTokens.Reveal())
+		if err != nil { // unreachable: Validate parsed them
+			return nil, err
+		}
+		s.tokens = tokens
+	}
+	s.data = paced(cfg.WriteTimeout, s.dataRoutes())
+	s.admin = paced(cfg.WriteTimeout, s.adminRoutes())
+	return s, nil
+}
+
+// build returns a Server without routes.
+func build(cfg Config, d Deps) *Server {
 	s := &Server{cfg: cfg, deps: d, log: d.Log, observer: d.Observer, acquire: acquire, ready: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -147,16 +178,17 @@ func New(cfg Config, d Deps) (*Server, error) {
 	s.deps.PathPrefix = cmp.Or(d.PathPrefix, defaults.PathPrefix)
 	s.deps.Header = cmp.Or(d.Header, defaults.Header)
 	s.buffers.New = func() any { return new(bytes.Buffer) }
-	s.data = paced(cfg.WriteTimeout, s.dataRoutes())
-	s.admin = paced(cfg.WriteTimeout, s.adminRoutes())
-	return s, nil
+	// It ends with the admin listener, whose requests have contexts of their own.
+	following, stop := context.WithCancel(context.Background()) //nolint:gosec // Run has the admin listener call it
+	s.following, s.stopFollowing = following, stop
+	return s
 }
 
 // Handler answers what the data listener does.
 func (s *Server) Handler() http.Handler { return s.data }
 
-// AdminHandler answers what the admin listener does. It refuses peers that
-// are not on this machine.
+// AdminHandler answers what the admin listener does. Without admin tokens it
+// refuses peers that are not on this machine.
 func (s *Server) AdminHandler() http.Handler { return s.admin }
 
 // Ready is closed when Run has bound its listeners.

@@ -1,0 +1,313 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
+)
+
+func withSlowOperator(h *harness) {
+	h.operator = newFakeOperator()
+	h.operator.release = make(chan struct{})
+}
+
+func TestARequestWaitsForItsOperationAsLongAsItSays(t *testing.T) {
+	t.Parallel()
+	for prefer, want := range map[string]struct {
+		waits   time.Duration
+		applied string
+	}{
+		"":                      {30 * time.Second, ""},
+		"wait=0":                {0, "wait=0"},
+		"wait=5":                {5 * time.Second, "wait=5"},
+		"Wait = 5":              {5 * time.Second, "wait=5"},
+		`return=minimal,wait=7`: {7 * time.Second, "wait=7"},
+		"wait=301":              {300 * time.Second, "wait=300"},
+		"respond-async, wait=9": {0, "respond-async"},
+		"wait=-1":               {30 * time.Second, ""},
+		"wait=soon":             {30 * time.Second, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHarness(t, withSlowOperator)
+			var headers []string
+			if prefer != "" {
+				headers = []string{"Prefer", prefer}
+			}
+			began := time.Now()
+			r := h.ask(t, http.MethodPost, "/v1/tenants/acme/rotate", "", headers...)
+			if took := time.Since(began); took != want.waits || r.status != http.StatusAccepted {
+				t.Errorf("%q: status %d after %s, want 202 after %s", prefer, r.status, took, want.waits)
+			}
+			id := r.object(t)["id"].(string)
+			if r.header.Get("Location") != "/v1/operations/"+id || r.header.Get("X-Operation-Id") != id || r.header.Get("Preference-Applied") != want.applied || r.object(t)["state"] != "running" {
+				t.Errorf("%q: %v %s", prefer, r.header, r.body)
+			}
+			close(h.operator.release)
+			synctest.Wait()
+			if r := h.admin(t, http.MethodGet, "/v1/operations/"+id); r.object(t)["state"] != "done" {
+				t.Errorf("the operation ended with its request: %s", r.body)
+			}
+		})
+	}
+}
+
+func TestAnOperationThatEndsInTimeAnswersWithWhatItBrought(t *testing.T) {
+	t.Parallel()
+	for route, want := range map[string]struct {
+		status int
+		member string
+		value  any
+	}{
+		"POST /v1/tenants":                     {201, "id", "new"},
+		"POST /v1/tenants/acme/clone":          {201, "id", "new"},
+		"POST /v1/tenants/acme/provision":      {200, "id", "acme"},
+		"POST /v1/tenants/acme/rotate":         {200, "id", "acme"},
+		"POST /v1/tenants/acme/retire":         {200, "status", "retired"},
+		"POST /v1/tenants/acme/export":         {200, "file", "acme.dump"},
+		"DELETE /v1/tenants/acme?confirm=acme": {200, "kind", "delete"},
+		"POST /v1/apply":                       {200, "kind", "apply"},
+		"POST /v1/migrations":                  {200, "kind", "migrate"},
+		"POST /v1/keys/reseal":                 {200, "kind", "reseal"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHarness(t, withSlowOperator)
+			method, path, _ := strings.Cut(route, " ")
+			body := ""
+			if want.status == 201 {
+				body = `{"id":"new"}`
+			}
+			time.AfterFunc(29*time.Second, func() { close(h.operator.release) })
+			r := h.ask(t, method, path, body)
+			if r.status != want.status || r.object(t)[want.member] != want.value || r.header.Get("X-Operation-Id") != "op-0001" {
+				t.Errorf("%s: status %d %v: %s", route, r.status, r.header, r.body)
+			}
+		})
+	}
+}
+
+func TestAnOperationThatFailsInTimeAnswersWithItsProblem(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]int{
+		"busy": 409, "name_taken": 409, "state": 409, "declared": 409, "tenant_exists": 409, "cancelled": 409, "stale": 412, "tenant_unknown": 404, "unsupported": 501,
+		"interrupted": 503, "privilege": 422, "cluster": 422, "bad_request": 422, "migration_failed": 422, "migrations_failed": 422, "operation_failed": 500, "": 500, "new_one": 500,
+	} {
+		h := newHarness(t, withOperator)
+		h.operator.failed = &control.Operation{State: control.Failed, Code: code, Error: "it went \xff wrong"}
+		r := h.ask(t, http.MethodPost, "/v1/tenants", `{"id":"new"}`)
+		wantCode := code
+		if code == "" {
+			wantCode = "operation_failed"
+		}
+		r.is(t, want, wantCode)
+		got := r.object(t)
+		if got["operation"].(map[string]any)["id"] != "op-0001" || !strings.HasPrefix(got["detail"].(string), "it went") || got["request_id"] == "" {
+			t.Errorf("%s: %s", code, r.body)
+		}
+		if (r.header.Get("Retry-After") != "") != (code == "busy") {
+			t.Errorf("%s: Retry-After %q", code, r.header.Get("Retry-After"))
+		}
+	}
+}
+
+func TestAFleetThatFailedInPartIsAResult(t *testing.T) {
+	t.Parallel()
+	for path, code := range map[string]string{"/v1/migrations": "migrations_failed", "/v1/apply": "partly_failed"} {
+		h := newHarness(t, withOperator)
+		h.operator.failed = &control.Operation{State: control.Failed, Code: code, Error: "for 1 of 3", Failures: []control.Failure{{Tenant: registry.MustParseID("acme"), Error: "no"}}}
+		r := h.ask(t, http.MethodPost, path, "")
+		got := r.object(t)
+		if r.status != http.StatusOK || got["state"] != "failed" || got["code"] != code || len(got["failures"].([]any)) != 1 {
+			t.Errorf("%s: status %d: %s", path, r.status, r.body)
+		}
+		h.operator.failed = &control.Operation{State: control.Interrupted, Code: "interrupted", Error: "the process stopped"}
+		h.ask(t, http.MethodPost, path, "").is(t, 503, "interrupted")
+	}
+}
+
+// event is one of a stream's.
+type event struct{ id, state, step string }
+
+func eventsIn(t testing.TB, body io.Reader, told func(event)) (beats int) {
+	t.Helper()
+	var e event
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ": ")
+		switch name {
+		case "":
+			if lines.Text() != "" {
+				beats++
+			} else if e != (event{}) {
+				told(e)
+				e = event{}
+			}
+		case "id":
+			e.id = value
+		case "event":
+			if value != "operation" {
+				t.Errorf("an event called %s", value)
+			}
+		case "data":
+			var op struct{ State, Step string }
+			if err := json.Unmarshal([]byte(value), &op); err != nil {
+				t.Errorf("%v: %s", err, value)
+			}
+			e.state, e.step = op.State, op.Step
+		default:
+			t.Errorf("a line %q", lines.Text())
+		}
+	}
+	return beats
+}
+
+func TestEventsComeInOrderAndEndWithTheLast(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withSlowOperator, func(h *harness) {
+		h.operator.steps = []string{"role", "schema", "migrations"}
+		h.cfg.WriteTimeout, h.cfg.ReadTimeout, h.cfg.ReadHeaderTimeout = time.Second, time.Second, time.Second
+	})
+	_, admin, _ := h.serve(t)
+	op := h.ask(t, http.MethodPost, "/v1/tenants/acme/rotate", "", "Prefer", "wait=0").object(t)["id"].(string)
+	res := doRequest(t, http.MethodGet, admin+"/v1/operations/"+op+"/events")
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("status %d %v", res.StatusCode, res.Header)
+	}
+	var seen []event
+	eventsIn(t, res.Body, func(e event) {
+		if seen = append(seen, e); len(seen) == 1 {
+			close(h.operator.release)
+		}
+	})
+	last := seen[len(seen)-1]
+	if len(seen) < 2 || last.state != "done" {
+		t.Errorf("saw %v", seen)
+	}
+	steps := []string{"", "role", "schema", "migrations"}
+	at := 0
+	for i, e := range seen {
+		now := slices.Index(steps, e.step)
+		if e.id != fmt.Sprint(i+1) || now < at || (e.state == "running") == (i == len(seen)-1) {
+			t.Errorf("out of order: %v", seen)
+		}
+		at = now
+	}
+}
+
+func doRequest(t testing.TB, method, url string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func TestAQuietStreamSaysThatItIsAlive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, withSlowOperator)
+		op := h.ask(t, http.MethodPost, "/v1/tenants/acme/rotate", "", "Prefer", "wait=0").object(t)["id"].(string)
+		time.AfterFunc(50*time.Second, func() { close(h.operator.release) })
+		r := h.admin(t, http.MethodGet, "/v1/operations/"+op+"/events")
+		var seen []event
+		if beats := eventsIn(t, strings.NewReader(r.body), func(e event) { seen = append(seen, e) }); beats != 3 || len(seen) != 2 {
+			t.Errorf("%d heartbeats and %v in 50s:\n%s", beats, seen, r.body)
+		}
+	})
+}
+
+func TestFollowingEndsWhenTheClientLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, withSlowOperator)
+		for _, path := range []string{"/v1/operations/op-0001/events", "/v1/tenants/acme/rotate"} {
+			h.ask(t, http.MethodPost, "/v1/tenants/acme/provision", "", "Prefer", "wait=0")
+			ctx, leave := context.WithCancel(t.Context())
+			method := http.MethodPost
+			if strings.HasSuffix(path, "events") {
+				method = http.MethodGet
+			}
+			req := httptest.NewRequestWithContext(ctx, method, path, nil)
+			req.RemoteAddr, req.Host = "127.0.0.1:1", "localhost"
+			time.AfterFunc(time.Second, leave)
+			began := time.Now()
+			h.server.AdminHandler().ServeHTTP(httptest.NewRecorder(), req)
+			if took := time.Since(began); took != time.Second {
+				t.Errorf("%s ended after %s", path, took)
+			}
+		}
+	})
+}
+
+func TestAStopDoesNotWaitForThoseWhoFollow(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withSlowOperator)
+	_, admin, stop := h.serve(t)
+	op := h.ask(t, http.MethodPost, "/v1/tenants/acme/rotate", "", "Prefer", "wait=0").object(t)["id"].(string)
+	res := doRequest(t, http.MethodGet, admin+"/v1/operations/"+op+"/events")
+	defer res.Body.Close()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.ReadAll(res.Body) // an error when the stream is cut, not ended
+		ended <- err
+	}()
+	if err := stop(); err != nil {
+		t.Errorf("the stop: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the stream: %v", err)
+	}
+}
+
+func TestOperationsAreListedShownAndCancelled(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withSlowOperator)
+	for _, id := range []string{"acme", "hooli", "acme"} {
+		h.ask(t, http.MethodPost, "/v1/tenants/"+id+"/rotate", "", "Prefer", "respond-async")
+	}
+	for query, want := range map[string]string{
+		"": "op-0003 op-0002 op-0001", "limit=2": "op-0003 op-0002 next op-0002", "limit=2&before=op-0002": "op-0001", "limit=3": "op-0003 op-0002 op-0001",
+		"tenant=hooli": "op-0002", "state=running": "op-0003 op-0002 op-0001", "state=done": "",
+	} {
+		page := h.admin(t, http.MethodGet, "/v1/operations?"+query).object(t)
+		var got []string
+		for _, op := range page["operations"].([]any) {
+			got = append(got, op.(map[string]any)["id"].(string))
+		}
+		if next, more := page["next"]; more {
+			got = append(got, "next", next.(string))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", query, got, want)
+		}
+	}
+	if r := h.admin(t, http.MethodDelete, "/v1/operations/op-0002"); r.status != http.StatusOK || r.object(t)["code"] != "cancelled" {
+		t.Errorf("status %d: %s", r.status, r.body)
+	}
+	h.admin(t, http.MethodDelete, "/v1/operations/op-0002").is(t, 409, "state")
+	for _, path := range []string{"op-9", "%00", "a%20b", strings.Repeat("x", 1000)} {
+		for _, r := range []reply{
+			h.admin(t, http.MethodGet, "/v1/operations/"+path), h.admin(t, http.MethodDelete, "/v1/operations/"+path), h.admin(t, http.MethodGet, "/v1/operations/"+path+"/events"),
+		} {
+			r.is(t, 404, "operation_unknown")
+		}
+	}
+}
