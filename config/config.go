@@ -9,6 +9,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/onboard"
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
 	"github.com/poolkeeper/poolkeeper/router"
 	"github.com/poolkeeper/poolkeeper/server"
 )
@@ -20,6 +21,7 @@ type Config struct {
 	Router   router.Config
 	Pools    pools.Config
 	Registry registry.Config
+	Control  control.Config
 	Metrics  metrics.Config
 	Onboard  onboard.Config
 	Log      Log
@@ -30,10 +32,14 @@ type Config struct {
 	// TenantsDir is a folder of further files with tenants, relative to the
 	// file; "" means none.
 	TenantsDir string
+	// Plans are those of the file, at the moment of loading.
+	Plans map[string]registry.Plan
 	// Tenants are the records of the file and of TenantsDir at the moment of
 	// loading. A program that serves reads them through registry's file
 	// source instead, which follows changes.
 	Tenants []*registry.Tenant
+	// Documents are the file and those of TenantsDir, as they were loaded.
+	Documents []registry.Document
 
 	path    string
 	origins map[string]Origin
@@ -88,6 +94,7 @@ func Defaults() *Config {
 		Router:   router.Defaults(),
 		Pools:    pools.Defaults(),
 		Registry: registry.Defaults(),
+		Control:  control.Defaults(),
 		Metrics:  metrics.Defaults(),
 		Onboard:  onboard.Defaults(),
 		Log:      LogDefaults(),
@@ -121,6 +128,7 @@ func (c *Config) sections() []section {
 		{"router", &c.Router},
 		{"pools", &c.Pools},
 		{"registry", &c.Registry},
+		{"control", &c.Control},
 		{"metrics", &c.Metrics},
 		{"onboard", &c.Onboard},
 		{"log", &c.Log},

@@ -99,6 +99,10 @@ func (l *loading) crossChecks() {
 	if c.Onboard.RowSetting != c.Pools.RowSetting {
 		l.at("onboard.row_setting", `is "`+c.Onboard.RowSetting+`", but pools.row_setting is "`+c.Pools.RowSetting+`"; leave it out, or make them equal`)
 	}
+	c.Onboard.MaxConns = c.Pools.MaxConns
+	if c.Onboard.Exports != "" {
+		c.Onboard.Exports = resolve(l.reader.dir, c.Onboard.Exports)
+	}
 	l.folder("onboard.migrations", &c.Onboard.Migrations)
 	l.folder("onboard.shared", &c.Onboard.Shared)
 	l.folder("tenants_dir", &c.TenantsDir)
@@ -134,7 +138,27 @@ func (l *loading) tenants(data []byte) {
 		l.tenantProblems(err)
 		documents = append(documents, more...)
 	}
-	records, err := registry.ParseDocuments(documents, l.config.Clusters)
+	declared, plans, err := registry.ParseDeclared(documents, l.config.Clusters)
 	l.tenantProblems(err)
-	l.config.Tenants = records
+	l.config.Plans, l.config.Documents = plans, documents
+	for _, d := range declared {
+		l.config.Tenants = append(l.config.Tenants, d.Tenant)
+	}
+	l.sparePlan()
+}
+
+// sparePlan checks what only the file's plans can tell.
+func (l *loading) sparePlan() {
+	c := l.config
+	for _, needs := range []struct {
+		field string
+		set   bool
+	}{{"onboard.spares", c.Onboard.Spares > 0}, {"onboard.lazy", c.Onboard.Lazy}, {"onboard.template", c.Onboard.Template != ""}} {
+		if needs.set && c.Control.DSN.IsZero() && !l.said(needs.field) {
+			l.at(needs.field, "needs the control database; set control.dsn, or leave it out")
+		}
+	}
+	if _, ok := c.Plans[c.Onboard.SparePlan]; c.Onboard.SparePlan != "" && !ok && !l.said("onboard.spare_plan") {
+		l.at("onboard.spare_plan", `is "`+c.Onboard.SparePlan+`", which is no plan; name one of plans`)
+	}
 }

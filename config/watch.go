@@ -90,6 +90,9 @@ type Changes struct {
 	Restart []string
 	// Clusters are those that [Config.Retuned] gives.
 	Clusters map[string]registry.Cluster
+	// Plans and Documents are those of the file as it is now.
+	Plans     map[string]registry.Plan
+	Documents []registry.Document
 }
 
 // Follow returns a Follower for a program that was started with c. env is what
@@ -119,7 +122,7 @@ func (f *Follower) Check(data []byte) error {
 func (f *Follower) Take() Changes {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	changes := Changes{Clusters: f.taken.Retuned(f.right)}
+	changes := Changes{Clusters: f.taken.Retuned(f.right), Plans: f.right.Plans, Documents: f.right.Documents}
 	f.taken = f.right
 	restart := f.started.Restart(f.right)
 	if now := strings.Join(restart, " "); now != f.told {

@@ -27,5 +27,8 @@ func (v verified) Run() int {
 // There is no budget for connections yet: the server has room for what the
 // load tests allow themselves.
 func TestMain(m *testing.M) {
+	if text, ok := os.LookupEnv(killEnv); ok {
+		os.Exit(runDoomed(text))
+	}
 	os.Exit(pgtest.Main(verified{m}, pgtest.Options{Settings: map[string]string{"max_connections": "450"}}))
 }

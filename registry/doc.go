@@ -11,8 +11,11 @@
 //     change makes a new record with a higher Version.
 //   - A [Cluster] is one PostgreSQL server, named in the configuration.
 //   - A [Source] is where records come from. [Static] keeps them in memory,
-//     [File] reads them from YAML and follows the file. Package sourcetest
-//     holds the tests that every source passes.
+//     [Live] too, but is changed a few at a time, [File] reads them from YAML
+//     and follows the file. Package sourcetest holds the tests that every
+//     source passes.
+//   - A [Plan] is a named block of defaults. [ParseDocuments] fills it in,
+//     [ParseDeclared] also says what a tenant gave itself.
 //   - The [Registry] is the cached lookup in front of one source.
 //
 // # What each isolation pins

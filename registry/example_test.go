@@ -71,3 +71,23 @@ func ExampleSecret() {
 	// [secret] [secret] [secret]
 	// correct horse
 }
+
+func ExampleLive() {
+	live := registry.NewLive(map[string]registry.Cluster{"main": {DSN: registry.NewSecret("postgres://app@db.internal/app")}})
+	record := func(id, schema string, version uint64) *registry.Tenant {
+		return &registry.Tenant{
+			ID: registry.MustParseID(id), Status: registry.StatusActive, Cluster: "main",
+			Isolation: registry.IsolationSchema, Schema: schema, Login: id, Version: version,
+		}
+	}
+	live.Load([]*registry.Tenant{record("acme", "acme", 1), record("globex", "globex", 2)})
+	for _, refused := range live.Apply([]*registry.Tenant{record("hooli", "acme", 3)}, nil) {
+		fmt.Println(refused.Err)
+	}
+	live.Apply(nil, []registry.ID{registry.MustParseID("acme")})
+	tenant, err := live.Tenant(context.Background(), registry.MustParseID("hooli"))
+	fmt.Println(tenant.Schema, err)
+	// Output:
+	// tenants.hooli.schema: leads to "acme" in database "app" of cluster main, as for tenant acme; only tenants of row isolation share one
+	// acme <nil>
+}

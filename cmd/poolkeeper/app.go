@@ -101,6 +101,7 @@ database or rows, and closed when nobody needs it.
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.serveCommand(), a.devCommand(), a.configCommand(), a.versionCommand())
+	a.operate(root)
 	return root
 }
 

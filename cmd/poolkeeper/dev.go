@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/config"
-	"github.com/poolkeeper/poolkeeper/onboard"
+	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -86,8 +86,11 @@ func (a *App) dev(ctx context.Context, f devFlags) (err error) {
 	}
 	cfg.Clusters = map[string]registry.Cluster{cluster: replaced}
 	cfg.Pools.Clusters = cfg.Clusters
+	if err := devControl(cfg, db, passwords, f.data); err != nil {
+		return err
+	}
 	err = a.serveDev(ctx, devRun{
-		file: file, cfg: cfg, db: db, home: databaseOf(replaced.DSN), passwords: passwords, log: newLog(file.Log, a.Stderr),
+		file: file, cfg: cfg, db: db, home: databaseOf(replaced.DSN), log: newLog(file.Log, a.Stderr),
 	})
 	if exited, ok := errors.AsType[*exitedError](context.Cause(ctx)); ok {
 		return exited // whatever else failed, failed because of it
@@ -97,12 +100,11 @@ func (a *App) dev(ctx context.Context, f devFlags) (err error) {
 
 // devRun is what dev has when the database runs.
 type devRun struct {
-	file      *config.Config // as it was loaded
-	cfg       *config.Config // with what dev changes
-	db        *database
-	home      string // the database of the cluster's connection string
-	passwords credentials
-	log       *slog.Logger
+	file *config.Config // as it was loaded
+	cfg  *config.Config // with what dev changes
+	db   *database
+	home string // the database of the cluster's connection string
+	log  *slog.Logger
 }
 
 // serveDev makes the tenants real, serves them and prints the examples.
@@ -110,8 +112,7 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 	if err := r.db.prepare(ctx, r.home); err != nil {
 		return err
 	}
-	provisioner, err := onboard.New(r.cfg.Onboard, r.cfg.Clusters, r.log)
-	if err != nil {
+	if err := r.db.prepare(ctx, controlDatabase(r.cfg.Control.Keyset)); err != nil {
 		return err
 	}
 	m := newMetrics(r.cfg)
@@ -119,28 +120,42 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 	if err != nil {
 		return err
 	}
-	source := newDevSource(file, r.passwords, provisioner, m, r.log)
-	s, err := wire(r.cfg, source, m, r.log)
+	p, err := newPlane(r.cfg, r.log)
 	if err != nil {
 		return err
 	}
-	withinBudget(provisioner, s.keeper)
-	err = source.prepareAll(ctx)
-	if err == nil {
-		err = r.db.publicTables(ctx, r.home, r.cfg.Onboard.Migrations)
-	}
+	defer p.close()
+	c := controlled{plane: p, file: file, reload: reload, metrics: m, log: r.log}
+	s, err := c.start(ctx, r.cfg)
 	if err != nil {
+		return err
+	}
+	if err := r.tenants(ctx, p, m); err != nil {
 		return errors.Join(err, s.closePools())
 	}
-	reload.begin(s.keeper)
+	declaring := newDeclaring(p, r.cfg, m, r.log)
+	reload.begin(s.keeper, declaring.changed)
 	return s.run(ctx, func(at Addresses) {
-		tenants, err := allTenants(ctx, source)
+		tenants, err := allTenants(ctx, p.db)
 		if err != nil {
 			r.log.Error("listing the tenants", "error", err)
 		}
 		fmt.Fprint(a.Stdout, banner(at, r.db, tenants))
 		a.serving(at)
-	})
+	}, c.followFile, declaring.run, p.operator.Stock)
+}
+
+// tenants makes the tenants of the file real before anybody is served, so that
+// the first look shows them all.
+func (r *devRun) tenants(ctx context.Context, p *plane, m *metrics.Metrics) error {
+	failed, err := p.declare(ctx, r.cfg.Documents, m.Onboarded)
+	if err == nil && len(failed) > 0 && p.db.Count()[registry.StatusActive] == 0 {
+		err = failed[0] // there is nobody to serve
+	}
+	if err != nil {
+		return err
+	}
+	return r.db.publicTables(ctx, r.home, r.cfg.Onboard.Migrations)
 }
 
 // onlyCluster returns the name of the one cluster that dev can stand in for.

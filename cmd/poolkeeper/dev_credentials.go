@@ -55,15 +55,18 @@ func (c credentials) of(login string) (registry.Secret, error) {
 	return registry.NewSecret("file:" + path).Resolve("")
 }
 
-// invent writes a new password beside its place and links it there: a file
-// that can be seen is whole, and the first of two at the same time wins.
-func (c credentials) invent(path string) error {
+// invent makes up a password.
+func (c credentials) invent(path string) error { return c.keep(path, rand.Text()+"\n") }
+
+// keep writes a secret beside its place and links it there: a file that can be
+// seen is whole, and the first of two at the same time wins.
+func (c credentials) keep(path, secret string) error {
 	file, err := os.CreateTemp(c.dir, ".new-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // the link is what stays
-	_, err = file.WriteString(rand.Text() + "\n")
+	_, err = file.WriteString(secret)
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}

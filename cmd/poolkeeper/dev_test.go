@@ -70,10 +70,10 @@ func TestDevServesTheDemoTenants(t *testing.T) {
 	if status, body = p.sql(t, "acme", "select tenant from public.items"); status != http.StatusOK || strings.Contains(body, "acme") {
 		t.Errorf("public has no tables of the same names: %d %s", status, body)
 	}
-	for _, login := range []string{"acme", "globex", "hooli", "poolkeeper"} {
-		info, err := os.Stat(filepath.Join(data, "credentials", login))
+	for _, secret := range []string{"poolkeeper", ".keyset.json"} {
+		info, err := os.Stat(filepath.Join(data, "credentials", secret))
 		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("the password of %s: %v %v", login, info, err)
+			t.Errorf("the secret %s: %v %v", secret, info, err)
 		}
 	}
 }

@@ -86,3 +86,22 @@ func withinBudget(p *onboard.Provisioner, k *pools.Keeper) {
 	}
 	p.Through(k.Dialer, atOnce)
 }
+
+// learnBudgets asks the servers how many connections they have, for budgets
+// that follow from it: before the first tenant is served nobody has told the
+// keeper, and provisioning would have to do with the few that it allows until
+// then. A server that cannot be asked is asked by its first tenant.
+func learnBudgets(ctx context.Context, p *onboard.Provisioner, clusters map[string]registry.Cluster, k *pools.Keeper, log *slog.Logger) {
+	for name, c := range clusters {
+		if c.Budget > 0 || c.Admin.IsZero() {
+			continue
+		}
+		offered, err := p.Slots(ctx, name)
+		if err == nil {
+			err = k.Learn(name, offered)
+		}
+		if err != nil {
+			log.WarnContext(ctx, "a server could not be asked for its connections", "cluster", name, "error", err)
+		}
+	}
+}

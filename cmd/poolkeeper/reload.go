@@ -19,11 +19,13 @@ type reloading struct {
 	log    *slog.Logger
 	keeper atomic.Pointer[pools.Keeper] // nil while the program starts
 	mu     sync.Mutex                   // one at a time takes over, so that the last change is the last
+	told   func(config.Changes)         // of plans and tenants; nil when the file's source follows them
 }
 
 // begin takes over what changed while the program started; from then on
 // every reload does.
-func (r *reloading) begin(k *pools.Keeper) {
+func (r *reloading) begin(k *pools.Keeper, told func(config.Changes)) {
+	r.told = told
 	r.keeper.Store(k)
 	r.takeOver()
 }
@@ -41,6 +43,9 @@ func (r *reloading) takeOver() {
 		if err := keeper.SetCluster(name, changes.Clusters[name]); err != nil {
 			r.log.Error("changed cluster refused", "cluster", name, "problem", err)
 		}
+	}
+	if r.told != nil {
+		r.told(changes)
 	}
 	if len(changes.Restart) > 0 {
 		r.log.Warn("settings changed in the file; they take effect at the next start", "settings", strings.Join(changes.Restart, ", "))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -11,7 +10,6 @@ import (
 	"github.com/poolkeeper/poolkeeper/config"
 	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/onboard"
-	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -43,21 +41,90 @@ func (a *App) serve(ctx context.Context, path string) error {
 		log.Warn("router.dev is on: whoever can reach this server can name any tenant")
 	}
 	m := newMetrics(cfg)
-	source, reload, err := fileSource(cfg, cfg.Clusters, a.Env, m, log)
+	file, reload, err := fileSource(cfg, cfg.Clusters, a.Env, m, log)
 	if err != nil {
 		return err
 	}
-	s, err := wire(cfg, source, m, log)
+	p, err := newPlane(cfg, log)
 	if err != nil {
 		return err
 	}
-	if cfg.Onboard.AtStart {
-		if err := onboardAll(ctx, cfg, s.keeper, m, log); err != nil {
-			return errors.Join(err, s.closePools())
+	if p != nil {
+		return a.serveControlled(ctx, cfg, controlled{plane: p, file: file, reload: reload, metrics: m, log: log})
+	}
+	return a.serveFile(ctx, cfg, file, reload, m, log)
+}
+
+// serveFile serves the tenants of the file, which is all that is known of
+// them.
+func (a *App) serveFile(ctx context.Context, cfg *config.Config, file *registry.File, reload *reloading, m *metrics.Metrics, log *slog.Logger) error {
+	provisioner, err := onboard.New(cfg.Onboard, cfg.Clusters, log)
+	if err != nil {
+		return err
+	}
+	if !cfg.Onboard.AtStart {
+		s, err := wire(cfg, file, nil, m, log)
+		if err != nil {
+			return err
 		}
+		reload.begin(s.keeper, nil)
+		return s.run(ctx, a.serving)
 	}
-	reload.begin(s.keeper)
+	source := newDeclaredSource(file, provisioner, m, log)
+	s, err := wire(cfg, source, nil, m, log)
+	if err != nil {
+		return err
+	}
+	learnBudgets(ctx, provisioner, cfg.Clusters, s.keeper, log)
+	withinBudget(provisioner, s.keeper)
+	if err := source.prepareAll(ctx); err != nil {
+		return errors.Join(err, s.closePools())
+	}
+	reload.begin(s.keeper, nil)
 	return s.run(ctx, a.serving)
+}
+
+// controlled is what serves tenants of a control database.
+type controlled struct {
+	plane   *plane
+	file    *registry.File // of the declared tenants, the plans and the clusters' numbers
+	reload  *reloading
+	metrics *metrics.Metrics
+	log     *slog.Logger
+}
+
+// serveControlled serves the tenants of the control database, which the file
+// declares some of.
+func (a *App) serveControlled(ctx context.Context, cfg *config.Config, c controlled) error {
+	defer c.plane.close()
+	s, err := c.start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	declaring := newDeclaring(c.plane, cfg, c.metrics, c.log)
+	c.reload.begin(s.keeper, declaring.changed)
+	return s.run(ctx, a.serving, c.followFile, declaring.run, c.plane.operator.Stock)
+}
+
+// start wires everything and reads the tenants.
+func (c *controlled) start(ctx context.Context, cfg *config.Config) (*system, error) {
+	c.plane.hook(cfg)
+	s, err := wire(cfg, c.plane.db, c.plane, c.metrics, c.log)
+	if err != nil {
+		return nil, err
+	}
+	c.plane.through(ctx, s.keeper)
+	if err := c.plane.open(ctx); err != nil {
+		return nil, errors.Join(err, s.closePools())
+	}
+	return s, nil
+}
+
+// followFile has the file's changes told, until ctx ends.
+func (c *controlled) followFile(ctx context.Context) {
+	if err := c.file.Watch(ctx, func([]registry.Change) {}); err != nil && ctx.Err() == nil {
+		c.log.Error("the file is no longer followed; restart to follow it again", "error", err)
+	}
 }
 
 // serving tells tests that the program serves.
@@ -107,23 +174,4 @@ func logReload(log *slog.Logger, added, changed, removed int, err error) {
 	case added+changed+removed > 0:
 		log.Info("tenants changed in the file", "added", added, "changed", changed, "removed", removed)
 	}
-}
-
-// onboardAll makes the tenants of the file real, within the budgets of their
-// clusters.
-func onboardAll(ctx context.Context, cfg *config.Config, keeper *pools.Keeper, m *metrics.Metrics, log *slog.Logger) error {
-	provisioner, err := onboard.New(cfg.Onboard, cfg.Clusters, log)
-	if err != nil {
-		return err
-	}
-	withinBudget(provisioner, keeper)
-	done, err := onboardWanted(ctx, cfg.Tenants, log, func(ctx context.Context, t *registry.Tenant) error {
-		err := provisioner.Provision(ctx, t)
-		m.Onboarded(err)
-		return err
-	})
-	if err == nil && done.hopeless() {
-		err = fmt.Errorf("none of the %s could be onboarded; the log says why for each", count(done.wanted, "tenant"))
-	}
-	return err
 }

@@ -30,7 +30,9 @@ type system struct {
 
 // wire makes the parts and hands each the ones below it. Nothing listens and
 // no connection is open afterwards.
-func wire(cfg *config.Config, source registry.Source, m *metrics.Metrics, log *slog.Logger) (*system, error) {
+//
+// p is nil for a program without a control database.
+func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metrics, log *slog.Logger) (*system, error) {
 	tenants, err := registry.New(cfg.Registry, source, m)
 	if err != nil {
 		return nil, err
@@ -48,11 +50,16 @@ func wire(cfg *config.Config, source registry.Source, m *metrics.Metrics, log *s
 	if err != nil {
 		return nil, errors.Join(err, s.closePools())
 	}
-	s.server, err = server.New(cfg.Server, server.Deps{
+	deps := server.Deps{
 		Router: way, Keeper: keeper, Registry: tenants, Metrics: m.Handler(), Observer: m,
 		Log: log, Version: thisBuild().version,
 		PathPrefix: cfg.Router.PathPrefix, Header: cfg.Router.Header,
-	})
+		Warm: keeper.Warm, Doctor: doctorOf(cfg, p, keeper.Dialer),
+	}
+	if p != nil {
+		deps.Operator = p.operator
+	}
+	s.server, err = server.New(cfg.Server, deps)
 	if err != nil {
 		return nil, errors.Join(err, s.closePools())
 	}
@@ -62,12 +69,16 @@ func wire(cfg *config.Config, source registry.Source, m *metrics.Metrics, log *s
 // run serves until ctx ends or a listener fails, then stops in this order:
 // the server says "not ready", stops accepting, waits for requests and leases
 // and closes the pools; then nothing follows the tenants' records any more.
-// The caller stops what lies below (dev: PostgreSQL) after run returned.
-func (s *system) run(ctx context.Context, ready func(Addresses)) error {
+// The caller stops what lies below (dev: PostgreSQL) after run returned. What
+// goes on beside ends with it.
+func (s *system) run(ctx context.Context, ready func(Addresses), beside ...func(context.Context)) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { s.follow(watching) })
 	running.Go(func() { s.metrics.Run(watching) })
+	for _, work := range beside {
+		running.Go(func() { work(watching) })
+	}
 	running.Go(func() {
 		select {
 		case <-s.server.Ready():

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -10,13 +11,12 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
-// devSource gives the file's records with what dev adds: a generated password
-// for a login that has none, and the status pending for a tenant whose data
-// is not there yet. So a tenant that is written into the file while dev runs
-// is made real first and served afterwards.
-type devSource struct {
+// declaredSource gives the file's records, with the status pending for a tenant
+// whose data is not there yet: for a program that makes the tenants of its file
+// real without a control database. So a tenant that is written into the file
+// while it runs is made real first and served afterwards.
+type declaredSource struct {
 	*registry.File
-	passwords   credentials
 	provisioner *onboard.Provisioner
 	metrics     *metrics.Metrics
 	log         *slog.Logger
@@ -25,43 +25,41 @@ type devSource struct {
 	made map[registry.ID]uint64 // the version of each record that is real; guarded by mu
 }
 
-func newDevSource(file *registry.File, c credentials, p *onboard.Provisioner, m *metrics.Metrics, log *slog.Logger) *devSource {
-	return &devSource{
-		File: file, passwords: c, provisioner: p, metrics: m, log: log,
+func newDeclaredSource(file *registry.File, p *onboard.Provisioner, m *metrics.Metrics, log *slog.Logger) *declaredSource {
+	return &declaredSource{
+		File: file, provisioner: p, metrics: m, log: log,
 		made: map[registry.ID]uint64{},
 	}
 }
 
 // Tenant is registry.Source's.
-func (d *devSource) Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
+func (d *declaredSource) Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
 	t, err := d.File.Tenant(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return d.dress(t)
+	return d.dress(t), nil
 }
 
 // List is registry.Source's.
-func (d *devSource) List(ctx context.Context, after registry.ID, limit int) ([]*registry.Tenant, error) {
+func (d *declaredSource) List(ctx context.Context, after registry.ID, limit int) ([]*registry.Tenant, error) {
 	page, err := d.File.List(ctx, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	dressed := make([]*registry.Tenant, len(page))
 	for i, t := range page {
-		if dressed[i], err = d.dress(t); err != nil {
-			return nil, err
-		}
+		dressed[i] = d.dress(t)
 	}
 	return dressed, nil
 }
 
 // Count is registry.Counter's, of the file.
-func (d *devSource) Count() map[registry.Status]int { return d.File.Count() }
+func (d *declaredSource) Count() map[registry.Status]int { return d.File.Count() }
 
 // Watch is registry.Source's. A tenant that is new or changed is pending until
 // it is made real; then its change is told a second time.
-func (d *devSource) Watch(ctx context.Context, notify func([]registry.Change)) error {
+func (d *declaredSource) Watch(ctx context.Context, notify func([]registry.Change)) error {
 	return d.File.Watch(ctx, func(changes []registry.Change) {
 		for i, c := range changes {
 			if c.Kind == registry.LimitsChanged {
@@ -84,7 +82,7 @@ func (d *devSource) Watch(ctx context.Context, notify func([]registry.Change)) e
 }
 
 // behind lists the records that are not real as they stand.
-func (d *devSource) behind(ctx context.Context) []registry.Change {
+func (d *declaredSource) behind(ctx context.Context) []registry.Change {
 	tenants, err := allTenants(ctx, d.File)
 	if err != nil {
 		return nil
@@ -99,7 +97,7 @@ func (d *devSource) behind(ctx context.Context) []registry.Change {
 }
 
 // catchUp makes a changed tenant real, and reports whether it did.
-func (d *devSource) catchUp(ctx context.Context, id registry.ID) bool {
+func (d *declaredSource) catchUp(ctx context.Context, id registry.ID) bool {
 	t, err := d.File.Tenant(ctx, id)
 	if err != nil || !wanted(t) {
 		return false
@@ -112,24 +110,18 @@ func (d *devSource) catchUp(ctx context.Context, id registry.ID) bool {
 	return true
 }
 
-// dress returns a copy of the record as dev serves it.
-func (d *devSource) dress(t *registry.Tenant) (*registry.Tenant, error) {
-	dressed := *t
-	if t.Login != "" && t.Password.IsZero() {
-		password, err := d.passwords.of(t.Login)
-		if err != nil {
-			return nil, err
-		}
-		dressed.Password = password
+// dress returns the record as it may be served.
+func (d *declaredSource) dress(t *registry.Tenant) *registry.Tenant {
+	if !t.Active() || d.isMade(t) {
+		return t
 	}
-	if t.Active() && !d.isMade(t) {
-		dressed.Status = registry.StatusPending
-	}
-	return &dressed, nil
+	pending := *t
+	pending.Status = registry.StatusPending
+	return &pending
 }
 
 // isMade reports whether the record is real as it stands.
-func (d *devSource) isMade(t *registry.Tenant) bool {
+func (d *declaredSource) isMade(t *registry.Tenant) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	version, ok := d.made[t.ID]
@@ -137,12 +129,8 @@ func (d *devSource) isMade(t *registry.Tenant) bool {
 }
 
 // prepare makes one tenant real.
-func (d *devSource) prepare(ctx context.Context, t *registry.Tenant) error {
-	dressed, err := d.dress(t)
-	if err != nil {
-		return err
-	}
-	err = d.provisioner.Provision(ctx, dressed)
+func (d *declaredSource) prepare(ctx context.Context, t *registry.Tenant) error {
+	err := d.provisioner.Provision(ctx, t)
 	d.metrics.Onboarded(err)
 	if err != nil {
 		return err
@@ -154,14 +142,14 @@ func (d *devSource) prepare(ctx context.Context, t *registry.Tenant) error {
 }
 
 // prepareAll makes every tenant of the file real, suspended ones too.
-func (d *devSource) prepareAll(ctx context.Context) error {
+func (d *declaredSource) prepareAll(ctx context.Context) error {
 	tenants, err := allTenants(ctx, d.File)
 	if err != nil {
 		return err
 	}
 	done, err := onboardWanted(ctx, tenants, d.log, d.prepare)
 	if err == nil && done.hopeless() {
-		err = done.failed[0]
+		err = fmt.Errorf("none of the %s could be onboarded; the log says why for each", count(done.wanted, "tenant"))
 	}
 	return err
 }

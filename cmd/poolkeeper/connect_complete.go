@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
+	"github.com/poolkeeper/poolkeeper/server/adminwire"
+)
+
+// What the shell asks for while somebody types: a few, soon, or nothing.
+const (
+	completeWithin = 500 * time.Millisecond
+	completeMost   = "50"
+)
+
+// completer answers the shell. It never fails: a shell that cannot complete
+// stays silent.
+type completer func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective)
+
+// complete has a flag's values completed.
+func (c *console) complete(cmd *cobra.Command, flag string, with completer) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, with) // fails for a flag that is not there, which a test would see
+}
+
+// fixed completes from a list.
+func fixed(values ...string) completer {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return values, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// firstTenant completes a command's only argument.
+func (c *console) firstTenant(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c.tenantIDs(cmd, args, prefix)
+}
+
+// tenantIDs completes the id of a tenant, with its name beside it.
+func (c *console) tenantIDs(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var page adminwire.TenantPage
+	c.quickly(cmd, []string{"tenants"}, queryOf("prefix", prefix, "limit", completeMost), &page)
+	var ids []string
+	for _, t := range page.Tenants {
+		if t.Name != "" && t.Name != t.ID {
+			ids = append(ids, t.ID+"\t"+printable(t.Name))
+			continue
+		}
+		ids = append(ids, t.ID)
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (c *console) planNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var list struct{ Plans []adminwire.Plan }
+	c.quickly(cmd, []string{"plans"}, nil, &list)
+	var names []string
+	for _, p := range list.Plans {
+		names = append(names, p.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (c *console) clusterNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var list clusterList
+	c.quickly(cmd, []string{"clusters"}, nil, &list)
+	var names []string
+	for _, cluster := range list.Clusters {
+		names = append(names, cluster.Cluster)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// quickly asks a running server, and leaves v as it is when that fails. With
+// --direct it would open databases for a keystroke.
+func (c *console) quickly(cmd *cobra.Command, path []string, query url.Values, v any) {
+	if c.direct {
+		return
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
+	defer cancel()
+	client, closing, err := c.connect(ctx)
+	if err != nil {
+		return
+	}
+	defer func() { _ = closing() }() // nobody can be told
+	answer, err := client.Do(ctx, adminapi.Call{Method: http.MethodGet, Path: path, Query: query})
+	if err == nil {
+		_ = answer.Into(v) // see above
+	}
+}

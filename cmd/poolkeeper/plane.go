@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/config"
+	"github.com/poolkeeper/poolkeeper/onboard"
+	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/control"
+)
+
+// plane is what a program with a control database has: the records, and who
+// changes them.
+type plane struct {
+	db          *control.Database
+	operator    *lifecycle.Operator
+	provisioner *onboard.Provisioner
+	clusters    map[string]registry.Cluster
+	dsn         registry.Secret
+	log         *slog.Logger
+}
+
+// newPlane connects to nothing; open does. It is nil when the configuration
+// has no control database.
+func newPlane(cfg *config.Config, log *slog.Logger) (*plane, error) {
+	if cfg.Control.DSN.IsZero() {
+		return nil, nil //nolint:nilnil // there is none, which is no error
+	}
+	db, err := control.New(cfg.Control, control.Options{Clusters: cfg.Clusters, Plans: cfg.Plans, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	provisioner, err := onboard.New(cfg.Onboard, cfg.Clusters, log)
+	if err != nil {
+		return nil, err
+	}
+	operator := lifecycle.New(lifecycle.Deps{
+		Control: db, Provisioner: provisioner, Clusters: cfg.Clusters, Plans: cfg.Plans, Config: cfg.Onboard, Log: log,
+	})
+	return &plane{
+		db: db, operator: operator, provisioner: provisioner, clusters: cfg.Clusters, dsn: cfg.Control.DSN, log: log,
+	}, nil
+}
+
+// hook has the pools ask about passwords and, when they are to be lazy, about
+// migrations. Call it before the keeper is made.
+func (p *plane) hook(cfg *config.Config) {
+	cfg.Pools.Refresh = p.operator.Password
+	if cfg.Onboard.Lazy {
+		cfg.Pools.Prepare = p.operator.Prepare
+	}
+}
+
+// through has the connections of the plane count in the budgets.
+func (p *plane) through(ctx context.Context, keeper *pools.Keeper) {
+	learnBudgets(ctx, p.provisioner, p.clusters, keeper, p.log)
+	withinBudget(p.provisioner, keeper)
+	p.provisioner.Reserving(keeper.Reserve)
+	if name, ok := registry.ClusterAt(p.clusters, p.dsn); ok {
+		p.db.Through(keeper.Dialer(name))
+	}
+}
+
+// open connects to the control database and reads the tenants.
+func (p *plane) open(ctx context.Context) error {
+	if err := p.db.Open(ctx); err != nil {
+		return fmt.Errorf("control database: %w", err)
+	}
+	if err := p.db.Load(ctx); err != nil {
+		return fmt.Errorf("control database: reading the tenants: %w", err)
+	}
+	return nil
+}
+
+// close ends what is under way, then the connections.
+func (p *plane) close() {
+	p.operator.Close()
+	p.db.Close()
+}
+
+// declare brings about what the file declares. A tenant that fails does not
+// keep the others from it.
+func (p *plane) declare(ctx context.Context, docs []registry.Document, onboarded func(error)) (failed []error, err error) {
+	begun := time.Now()
+	changes := 0
+	err = p.operator.Reconcile(ctx, docs, func(c lifecycle.ApplyChange) {
+		changes++
+		if c.Error != "" {
+			failed = append(failed, fmt.Errorf("tenant %s could not be onboarded: %s", c.Tenant, c.Error))
+			p.log.ErrorContext(ctx, "tenant is not as the file declares it", "tenant", c.Tenant, "action", c.Action, "error", c.Error)
+			onboarded(errors.New(c.Error))
+			return
+		}
+		p.log.InfoContext(ctx, "tenant is as the file declares it", "tenant", c.Tenant, "action", c.Action)
+		onboarded(nil)
+	})
+	if err == nil && changes > 0 {
+		p.log.InfoContext(ctx, "the file was applied", "changes", changes, "failed", len(failed), "took", time.Since(begun).Round(time.Millisecond))
+	}
+	return failed, err
+}

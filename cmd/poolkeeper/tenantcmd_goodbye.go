@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
+	"github.com/poolkeeper/poolkeeper/server/adminwire"
+)
+
+func (c *console) tenantRetireCommand() *cobra.Command {
+	var noWait, noExport bool
+	cmd := &cobra.Command{
+		Use:   "retire ID",
+		Short: "Take a tenant out of service for good; its data stays",
+		Long: `Take a tenant out of service for good. It is refused from now on and left out of
+migrations; its data stays until "tenant delete". A dump of it is written on the
+server first, unless --no-export says otherwise.`,
+		Example:           "  poolkeeper tenant retire acme\n  poolkeeper tenant retire acme --no-export",
+		Args:              arguments("ID"),
+		ValidArgsFunction: c.firstTenant,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkIDs(args...); err != nil {
+				return err
+			}
+			export := !noExport
+			call := adminapi.Call{
+				Method: http.MethodPost, Path: []string{"tenants", args[0], "retire"}, Body: adminwire.RetireRequest{Export: &export},
+			}
+			return c.leave(cmd, call, args[0]+" is retired", noWait)
+		},
+	}
+	exportFlags(cmd, &noExport, &noWait)
+	return cmd
+}
+
+func exportFlags(cmd *cobra.Command, noExport, noWait *bool) {
+	cmd.Flags().BoolVar(noExport, "no-export", false, "write no dump first")
+	noWaitFlag(cmd, noWait)
+}
+
+func (c *console) tenantDeleteCommand() *cobra.Command {
+	var noWait, noExport bool
+	var yes string
+	cmd := &cobra.Command{
+		Use:   "delete ID",
+		Short: "Drop a tenant's data, login and record for good",
+		Long: `Drop a tenant's data, login and record for good. On a terminal the id has to be
+typed again; elsewhere --yes must repeat it. A dump is written on the server
+first, unless --no-export says otherwise.`,
+		Example:           "  poolkeeper tenant delete acme\n  poolkeeper tenant delete acme --yes acme --no-export",
+		Args:              arguments("ID"),
+		ValidArgsFunction: c.firstTenant,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkIDs(args...); err != nil {
+				return err
+			}
+			if err := c.confirmDelete(cmd, args[0], yes, noExport); err != nil {
+				return err
+			}
+			call := adminapi.Call{
+				Method: http.MethodDelete, Path: []string{"tenants", args[0]},
+				Query: url.Values{"confirm": {args[0]}, "export": {strconv.FormatBool(!noExport)}},
+			}
+			return c.leave(cmd, call, args[0]+" is deleted", noWait)
+		},
+	}
+	exportFlags(cmd, &noExport, &noWait)
+	cmd.Flags().StringVar(&yes, "yes", "", "do not ask: the `ID` again")
+	return cmd
+}
+
+// confirmDelete wants the id a second time.
+func (c *console) confirmDelete(cmd *cobra.Command, id, yes string, noExport bool) error {
+	if cmd.Flags().Changed("yes") {
+		if yes != id {
+			return usageError{fmt.Errorf("--yes %q is not the id of the tenant to delete, %q; nothing was deleted", printable(yes), id)}
+		}
+		return nil
+	}
+	dump := "A dump is written first."
+	if noExport {
+		dump = "NO dump is written."
+	}
+	question := fmt.Sprintf("This drops all data of %s for good. %s\nType %s to go on: ", id, dump, id)
+	typed, err := c.ask(cmd, question, "nobody can be asked here; repeat the id to delete it: --yes "+id)
+	if errors.Is(err, context.Canceled) {
+		return exitError{exitFailed, errors.New("stopped; nothing was deleted")}
+	}
+	if err == nil && typed != id {
+		err = exitError{exitFailed, errors.New("that is another id; nothing was deleted")}
+	}
+	return err
+}
+
+// leave does what takes a tenant away, and says where its dump is.
+func (c *console) leave(cmd *cobra.Command, call adminapi.Call, sentence string, noWait bool) error {
+	return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
+		end, err := c.work(ctx, client, call, noWait)
+		if err != nil || end.running {
+			return err
+		}
+		op, err := operationOf(ctx, client, end)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return c.printValue(op)
+		}
+		c.say("%s", sentence)
+		var dump adminwire.ExportResult
+		if len(op.Result) > 0 && (adminapi.Answer{Body: op.Result}).Into(&dump) == nil && dump.File != "" {
+			c.say("its dump is on the server: %s (%s)", printable(dump.File), size(dump.Bytes))
+		}
+		return nil
+	})
+}
+
+// operationOf is the operation behind the end of a call, whatever the server
+// answered with.
+func operationOf(ctx context.Context, client *adminapi.Client, end ended) (adminwire.Operation, error) {
+	if end.op.State == "" && end.op.ID != "" {
+		return client.Operation(ctx, end.op.ID)
+	}
+	if end.op.State == "" {
+		var op adminwire.Operation
+		err := end.answer.Into(&op)
+		return op, err
+	}
+	return end.op, nil
+}
+
+// size is a number of bytes for people.
+func size(bytes int64) string {
+	const step = 1024
+	if bytes < step {
+		return count(int(bytes), "byte")
+	}
+	value, unit := float64(bytes)/step, 0
+	for value >= step && unit < 3 {
+		value /= step
+		unit++
+	}
+	return fmt.Sprintf("%.1f %s", value, [...]string{"KiB", "MiB", "GiB", "TiB"}[unit])
+}
