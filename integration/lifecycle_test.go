@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
+	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/control"
 )
@@ -392,5 +393,94 @@ func TestMigrationsAreReportedResumedAndUndone(t *testing.T) {
 	}
 	if _, err := operator.Migrate(ctx, "test", lifecycle.MigrateRequest{Tenants: []registry.ID{registry.MustParseID("nobody")}}); !errors.Is(err, registry.ErrUnknown) {
 		t.Errorf("for nobody: %v", err)
+	}
+}
+
+func TestAPasswordThatATenantChangedIsSetBack(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, nil)
+	keeper := p.keeper(t, nil)
+	r := p.add(t, "changed", registry.IsolationSchema)
+	c, err := p.connect(t, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.exec(t.Context(), t, c, "ALTER ROLE CURRENT_USER PASSWORD 'mine now'")
+	_ = c.Close(t.Context())
+	lease, err := keeper.Lease(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	if _, err := lease.Exec(t.Context(), "select * from items"); err != nil {
+		t.Errorf("after the tenant has changed its password: %v\n%s", err, p.log)
+	}
+	p.works(t, r)
+}
+
+func TestATenantThatIsBehindIsMigratedAtItsFirstLease(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, nil)
+	r := p.add(t, "lazy", registry.IsolationSchema)
+	p.migration(t, "00002_more.sql", "-- +goose Up\nALTER TABLE items ADD COLUMN more text;\n")
+	db, _, operator := p.setup.open(t.Context(), t, p.log, nil)
+	t.Cleanup(db.Close)
+	t.Cleanup(operator.Close)
+	keeper := p.keeper(t, func(c *pools.Config) { c.Prepare = operator.Prepare })
+	var callers sync.WaitGroup
+	for range 20 {
+		callers.Go(func() {
+			lease, err := keeper.Lease(t.Context(), r.ID)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer lease.Release()
+			if _, err := lease.Exec(t.Context(), "select more from items"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	callers.Wait()
+	if now := p.record(t, r.ID); now.Migrated != 2 {
+		t.Errorf("it is at %d", now.Migrated)
+	}
+}
+
+func TestACloneHasTheRowsAndNothingElseInCommon(t *testing.T) {
+	t.Parallel()
+	for _, isolation := range []registry.Isolation{registry.IsolationSchema, registry.IsolationDatabase} {
+		t.Run(string(isolation), func(t *testing.T) {
+			t.Parallel()
+			p := newPlane(t, nil)
+			from := p.add(t, "from", isolation)
+			c, err := p.connect(t, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.exec(t.Context(), t, c, "INSERT INTO items (id, owner) VALUES (2, 'copied')")
+			_ = c.Close(t.Context())
+			for name, data := range map[string]bool{"with": true, "without": false} {
+				op, err := p.operator.Clone(t.Context(), "test", from.ID, lifecycle.Spec{Tenant: registry.Tenant{ID: p.id(name)}}, data)
+				p.done(t, op, err)
+				to := p.record(t, p.id(name))
+				c, err := p.connect(t, to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var n int
+				if err := c.QueryRow(t.Context(), "select count(*) from items where owner = 'copied'").Scan(&n); err != nil || (n == 1) != data {
+					t.Errorf("%s rows there are %d, %v", name, n, err)
+				}
+				if _, err := c.Exec(t.Context(), "select * from "+from.Schema+".items"); isolation == registry.IsolationSchema && err == nil {
+					t.Error("the clone reads the rows of the other")
+				}
+				_ = c.Close(t.Context())
+				if to.Password == from.Password || to.Login == from.Login {
+					t.Error("the clone has the other's login or password")
+				}
+			}
+			p.has(t, from, 2)
+		})
 	}
 }

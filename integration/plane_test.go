@@ -344,13 +344,19 @@ func (p *plane) connect(t testing.TB, r *control.Record) (*pgx.Conn, error) {
 // works fails the test when the tenant cannot use its table.
 func (p *plane) works(t testing.TB, r *control.Record) {
 	t.Helper()
+	p.has(t, r, 1)
+}
+
+// has fails the test when the tenant has not so many items.
+func (p *plane) has(t testing.TB, r *control.Record, want int) {
+	t.Helper()
 	c, err := p.connect(t, r)
 	if err != nil {
 		t.Fatalf("%s: %v", r.ID, err)
 	}
 	defer c.Close(context.WithoutCancel(t.Context()))
 	var n int
-	if err := c.QueryRow(t.Context(), "select count(*) from items").Scan(&n); err != nil || n != 1 {
+	if err := c.QueryRow(t.Context(), "select count(*) from items").Scan(&n); err != nil || n != want {
 		t.Fatalf("%s: %d items, %v", r.ID, n, err)
 	}
 }

@@ -33,7 +33,8 @@ type passwords struct {
 
 // asking is one call of Refresh, for all openings that want its answer.
 type asking struct {
-	done chan struct{} // closed when it has ended
+	done   chan struct{}   // closed when it has ended
+	answer registry.Secret // written before; zero when it did not help
 }
 
 // init takes the passwords of a record; given is the one that its pool was
@@ -95,6 +96,7 @@ func (p *passwords) answered(answer registry.Secret) {
 	if !answer.IsZero() && answer != p.first {
 		p.second = answer
 	}
+	p.asking.answer = answer
 	close(p.asking.done)
 	p.asking = nil
 }
@@ -161,18 +163,20 @@ func (o *opening) choosePassword() (found bool) {
 	// Who comes after somebody whose answer did not help does not ask again.
 	if !found && !o.asked && e.keeper.cfg.Refresh != nil && !e.keeper.breaker.shut(e.target) {
 		o.asked = true
-		e.refresh()
-		o.password, found = e.passwords.besides(o.refused)
+		// The answer may be one that was refused: the server takes it now.
+		o.password = e.refresh()
+		found = !o.password.IsZero()
 	}
 	return found
 }
 
-// refresh returns when Refresh has answered, whoever called it.
-func (e *entry) refresh() {
+// refresh returns what Refresh has answered, whoever called it; zero when that
+// does not help.
+func (e *entry) refresh() registry.Secret {
 	q, mine := e.passwords.ask()
 	if !mine {
 		<-q.done // within ConnectTimeout
-		return
+		return q.answer
 	}
 	k := e.keeper
 	ctx, cancel := context.WithTimeout(k.lifetime, k.cfg.ConnectTimeout)
@@ -184,4 +188,5 @@ func (e *entry) refresh() {
 		answer = registry.Secret{}
 	}
 	e.passwords.answered(answer)
+	return answer
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os/user"
 
@@ -18,6 +19,9 @@ func (a *App) direct(ctx context.Context, path string) (transport http.RoundTrip
 	cfg, err := config.Load(path, a.Env)
 	if err != nil {
 		return nil, nil, err
+	}
+	if cfg.Log.SlogLevel() == slog.LevelInfo {
+		cfg.Log.Level = "warn" // what a server tells of its requests is no news to whoever asks
 	}
 	log := newLog(cfg.Log, a.Stderr)
 	p, err := newPlane(cfg, log)
