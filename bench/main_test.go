@@ -102,7 +102,7 @@ func readResults(t *testing.T, folder string) *report.Run {
 func TestAWrongFlagIsNamed(t *testing.T) {
 	t.Parallel()
 	for flags, want := range map[string]string{
-		"-figures 9": "one of 1 to 8", "-sql maybe": "none of untrusted", "-ways": "needs an argument", "quick": "is no flag",
+		"-figures 11": "one of 1 to 10", "-sql maybe": "none of untrusted", "-ways": "needs an argument", "quick": "is no flag",
 		"-workloads cold": "hot, zipf, uniform",
 	} {
 		if _, err := parse(strings.Fields(flags), t.Output()); err == nil || !strings.Contains(err.Error(), want) {

@@ -78,7 +78,7 @@ func (g *given) options() (*options, error) {
 		for text := range strings.SplitSeq(g.figures, ",") {
 			number, err := strconv.Atoi(text)
 			if err != nil || !slices.Contains(figures.All(), number) {
-				return nil, fmt.Errorf("bench: -figures: %q is not one of 1 to 8", text)
+				return nil, fmt.Errorf("bench: -figures: %q is not one of 1 to 10", text)
 			}
 			o.figures = append(o.figures, number)
 		}

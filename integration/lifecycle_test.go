@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/poolkeeper/poolkeeper/internal/pgtest"
 	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
@@ -482,5 +483,36 @@ func TestACloneHasTheRowsAndNothingElseInCommon(t *testing.T) {
 			}
 			p.has(t, from, 2)
 		})
+	}
+}
+
+func TestANewTenantIsCopiedFromTheTemplate(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, func(s *planeSetup) { s.Template = "template" })
+	template := p.add(t, "template", registry.IsolationSchema)
+	c, err := p.connect(t, template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.exec(t.Context(), t, c, "INSERT INTO items (id, owner) VALUES (2, 'example')")
+	_ = c.Close(t.Context())
+	p.has(t, p.add(t, "fresh", registry.IsolationSchema), 2)
+}
+
+func TestATenantIsPlacedOnTheClusterWithTheMostRoom(t *testing.T) {
+	t.Parallel()
+	other := pgtest.StartWith(t, nil)
+	database := other.Database(t)
+	p := newPlane(t, func(s *planeSetup) {
+		s.SecondDSN, s.SecondAdmin = other.DSN(database, "app", password), other.AdminDSN(database)
+		s.Budgets = [2]int{10, 30}
+	})
+	placed := map[string]int{}
+	for i := range 8 {
+		r := p.add(t, fmt.Sprintf("placed%d", i), registry.IsolationSchema)
+		placed[r.Cluster]++
+	}
+	if placed["main"] != 2 || placed["second"] != 6 {
+		t.Errorf("budgets of 10 and 30 have got %v tenants", placed)
 	}
 }

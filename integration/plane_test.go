@@ -32,6 +32,9 @@ type planeSetup struct {
 	Migrations, Shared, Exports string
 	LockTTL, Poll               time.Duration
 	Spares                      int
+	Template                    string                   // without the plane's prefix
+	SecondDSN, SecondAdmin      string                   // of a cluster on another server; "" for none
+	Budgets                     [2]int                   // of both clusters, when there is a second
 	Plans                       map[string]registry.Plan `json:"-"`
 }
 
@@ -104,6 +107,9 @@ func newPlaneOn(t testing.TB, server *pgtest.Server, edit func(*planeSetup)) *pl
 	if edit != nil {
 		edit(&p.setup)
 	}
+	if p.setup.Template != "" {
+		p.setup.Template = p.id(p.setup.Template).String()
+	}
 	t.Cleanup(func() { p.dropAll(t) })
 	p.db, p.provisioner, p.operator = p.setup.open(t.Context(), t, p.log, nil)
 	t.Cleanup(p.db.Close)
@@ -156,7 +162,7 @@ func (s planeSetup) open(ctx context.Context, t fataler, log *syncBuffer, step f
 	}
 	onboarding := onboard.Defaults()
 	onboarding.Migrations, onboarding.Shared, onboarding.Exports = s.Migrations, s.Shared, s.Exports
-	onboarding.MaxConns, onboarding.Spares = 4, s.Spares
+	onboarding.MaxConns, onboarding.Spares, onboarding.Template = 4, s.Spares, s.Template
 	provisioner, err := onboard.New(onboarding, s.clusters(), logger)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +176,14 @@ func (s planeSetup) open(ctx context.Context, t fataler, log *syncBuffer, step f
 func (s planeSetup) clusters() map[string]registry.Cluster {
 	c := registry.ClusterDefaults()
 	c.DSN, c.Admin = registry.NewSecret(s.DSN), registry.NewSecret(s.Admin)
-	return map[string]registry.Cluster{"main": c}
+	clusters := map[string]registry.Cluster{"main": c}
+	if s.SecondDSN != "" {
+		second := c
+		second.DSN, second.Admin = registry.NewSecret(s.SecondDSN), registry.NewSecret(s.SecondAdmin)
+		c.Budget, second.Budget = s.Budgets[0], s.Budgets[1]
+		clusters["main"], clusters["second"] = c, second
+	}
+	return clusters
 }
 
 // dropAll takes away what a test left on the shared server beyond its

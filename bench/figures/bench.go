@@ -33,7 +33,7 @@ type Bench struct {
 }
 
 // All are the numbers of the figures.
-func All() []int { return []int{1, 2, 3, 4, 5, 6, 7, 8} }
+func All() []int { return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10} }
 
 // figureFunc measures one figure, or two that come of one measurement.
 type figureFunc func(b *Bench, ctx context.Context) ([]*report.Figure, error)
@@ -50,6 +50,7 @@ func functions() map[int]figureFunc {
 	return map[int]figureFunc{
 		1: single((*Bench).hot), 2: single((*Bench).cold), 3: single((*Bench).memory), 4: single((*Bench).burst),
 		5: single((*Bench).fairness), 6: (*Bench).overHTTP, 8: single((*Bench).many),
+		9: single((*Bench).fleet), 10: single((*Bench).signup),
 	}
 }
 
@@ -93,7 +94,7 @@ func (b *Bench) figure(ctx context.Context, number int) (found []*report.Figure,
 	}
 	measureFigure, ok := functions()[number]
 	if !ok {
-		return nil, errors.New("there is no such figure; they are 1 to 8")
+		return nil, errors.New("there is no such figure; they are 1 to 10")
 	}
 	pprof.Do(ctx, pprof.Labels("figure", strconv.Itoa(number)), func(ctx context.Context) {
 		found, err = measureFigure(b, ctx)

@@ -32,6 +32,9 @@ type Scale struct {
 	Naive     bool
 	// Records is how many tenants figure 8 registers.
 	Records int
+	// Fleet is how many tenants figure 9 migrates, Signups how many figure
+	// 10 adds in each way.
+	Fleet, Signups int
 }
 
 // Full measures everything.
@@ -42,6 +45,7 @@ func Full() Scale {
 		Pools: 1000, Conns: 100, Arrivals: 1000, Fair: 3 * time.Second,
 		Warm: 12 * time.Second, Load: 3 * time.Second,
 		Workloads: []string{WorkloadHot, WorkloadZipf, WorkloadUniform}, Naive: true, Records: 100_000,
+		Fleet: 1000, Signups: 50,
 	}
 }
 
@@ -53,6 +57,7 @@ func Quick() Scale {
 	s.ColdEach, s.ColdBursts, s.ColdAll = 25, 2, false
 	s.Warm, s.Load = 4*time.Second, 1200*time.Millisecond
 	s.Workloads, s.Naive = []string{WorkloadUniform}, false
+	s.Fleet, s.Signups = 100, 10
 	return s
 }
 
@@ -68,6 +73,7 @@ func Smoke() Scale {
 		Pools: 50, Conns: 10, Arrivals: 100, Fair: 100 * time.Millisecond,
 		Warm: 50 * time.Millisecond, Load: 100 * time.Millisecond,
 		Workloads: []string{WorkloadHot, WorkloadZipf, WorkloadUniform}, Naive: true, Records: 1000,
+		Fleet: 8, Signups: 2,
 	}
 }
 

@@ -32,7 +32,7 @@ type Run struct {
 	Failures []string `json:"failures"`
 }
 
-// Figure is one of the eight.
+// Figure is one of the ten.
 type Figure struct {
 	Number   int      `json:"number"`
 	Title    string   `json:"title"`
