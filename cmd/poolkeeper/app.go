@@ -58,6 +58,9 @@ func (a *App) Run(ctx context.Context, args []string) int {
 		return exitFailed
 	}
 	fmt.Fprintf(a.Stderr, "poolkeeper: %v\n", err)
+	if coded, ok := errors.AsType[exitError](err); ok {
+		return coded.code
+	}
 	return exitFailed
 }
 
