@@ -63,6 +63,7 @@ stress: ## the long runs: random actions on a fake clock, many clients and tenan
 	POOLKEEPER_STRESS=500 go test -race -count=1 -timeout 60m -run 'RandomActions|Model' ./pools
 	go test -race -count=1 -timeout 60m -run Rules ./pools/budget -rapid.checks=5000
 	POOLKEEPER_REQUESTS=50000 go test -count=1 -timeout 30m -run 'UnderLoad$$' ./integration
+	POOLKEEPER_STEPS=all go test -count=1 -timeout 30m -run Killed ./onboard ./integration
 
 .PHONY: mutate
 mutate: ## break each invariant in turn and see that a test notices (minutes)

@@ -108,23 +108,29 @@ func (p *plane) doom(t *testing.T, d doomed) string {
 	return strings.TrimSpace(out.String())
 }
 
-// everyStep calls try for the first step, the second, and so on, side by side,
-// until try reports that there are no more.
+// everyStep calls try for the first step and those that follow, side by side,
+// until try reports that there are no more: for each third, or for all with
+// POOLKEEPER_STEPS=all.
 func everyStep(t *testing.T, least int, try func(t *testing.T, n int) (step string)) {
 	t.Helper()
 	const atOnce, most = 4, 60
-	for from := 1; from < most; from += atOnce {
+	stride := 3
+	if os.Getenv("POOLKEEPER_STEPS") == "all" {
+		stride = 1
+	}
+	for from := 1; from < most; from += atOnce * stride {
 		steps := make([]string, atOnce)
 		t.Run(fmt.Sprintf("From%d", from), func(t *testing.T) {
 			for i := range atOnce {
-				t.Run(fmt.Sprintf("Step%d", from+i), func(t *testing.T) {
+				n := from + i*stride
+				t.Run(fmt.Sprintf("Step%d", n), func(t *testing.T) {
 					t.Parallel()
-					steps[i] = try(t, from+i)
+					steps[i] = try(t, n)
 				})
 			}
 		})
 		if i := slices.Index(steps, ""); i >= 0 || t.Failed() {
-			if last := from + max(i, 0) - 1; last < least {
+			if last := from + max(i, 0)*stride - 1; last < least {
 				t.Errorf("only %d steps were told; %d at least make sense", last, least)
 			}
 			return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/config"
 	"github.com/poolkeeper/poolkeeper/metrics"
@@ -52,21 +53,39 @@ func (d *declaring) offer(docs []registry.Document) {
 	}
 }
 
-// run applies files until ctx ends. A file that could not be applied for
-// reasons that pass, such as a server that is down, is applied again when it
-// changes or the program starts.
+// How long to wait before a file is applied again that could not be applied at
+// all; doubled with every failure.
+const (
+	firstTry = time.Second
+	lastTry  = time.Minute
+)
+
+// run applies files until ctx ends. One that could not be applied at all,
+// because the control database is out of reach, is applied again until it is or
+// another follows: a suspension may stand in it. What failed for single tenants
+// is done when the file changes or the program starts.
 func (d *declaring) run(ctx context.Context) {
+	retry, wait := time.NewTimer(0), firstTry
+	retry.Stop()
+	defer retry.Stop()
 	for {
 		select {
 		case <-d.wake:
+			wait = firstTry
+		case <-retry.C:
 		case <-ctx.Done():
 			return
 		}
 		d.mu.Lock()
 		docs := d.next
 		d.mu.Unlock()
-		if _, err := d.plane.declare(ctx, docs, d.metrics.Onboarded); err != nil && ctx.Err() == nil {
-			d.log.ErrorContext(ctx, "the file could not be applied", "error", err)
+		_, err := d.plane.declare(ctx, docs, d.metrics.Onboarded)
+		retry.Stop()
+		if err == nil || ctx.Err() != nil {
+			continue
 		}
+		d.log.ErrorContext(ctx, "the file could not be applied", "again_in", wait, "error", err)
+		retry.Reset(wait)
+		wait = min(2*wait, lastTry)
 	}
 }

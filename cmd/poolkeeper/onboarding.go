@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/onboard"
 	"github.com/poolkeeper/poolkeeper/pools"
@@ -78,14 +79,18 @@ func wanted(t *registry.Tenant) bool {
 }
 
 // withinBudget has the provisioner's connections count in the budgets, and
-// leaves it as many tenants at a time as the smallest has room for.
-func withinBudget(p *onboard.Provisioner, k *pools.Keeper) {
+// leaves it as many tenants at a time as the smallest has room for. taken are
+// connections of a cluster that somebody else keeps.
+func withinBudget(p *onboard.Provisioner, k *pools.Keeper, taken map[string]int) {
 	atOnce := onboardAtOnce
 	for _, b := range k.Budgets() {
-		atOnce = min(atOnce, b.Budget/onboard.Connections)
+		atOnce = min(atOnce, (b.Budget-taken[b.Cluster])/onboard.Connections)
 	}
 	p.Through(k.Dialer, atOnce)
 }
+
+// learnWithin is how long a server that does not answer may hold up the start.
+const learnWithin = 10 * time.Second
 
 // learnBudgets asks the servers how many connections they have, for budgets
 // that follow from it: before the first tenant is served nobody has told the
@@ -96,7 +101,9 @@ func learnBudgets(ctx context.Context, p *onboard.Provisioner, clusters map[stri
 		if c.Budget > 0 || c.Admin.IsZero() {
 			continue
 		}
-		offered, err := p.Slots(ctx, name)
+		asking, cancel := context.WithTimeout(ctx, learnWithin)
+		offered, err := p.Slots(asking, name)
+		cancel()
 		if err == nil {
 			err = k.Learn(name, offered)
 		}

@@ -60,11 +60,35 @@ func (p *plane) hook(cfg *config.Config) {
 // through has the connections of the plane count in the budgets.
 func (p *plane) through(ctx context.Context, keeper *pools.Keeper) {
 	learnBudgets(ctx, p.provisioner, p.clusters, keeper, p.log)
-	withinBudget(p.provisioner, keeper)
-	p.provisioner.Reserving(keeper.Reserve)
+	taken := map[string]int{}
 	if name, ok := registry.ClusterAt(p.clusters, p.dsn); ok {
-		p.db.Through(keeper.Dialer(name))
+		taken[name] = p.share(name, keeper)
 	}
+	withinBudget(p.provisioner, keeper, taken)
+	p.provisioner.Reserving(keeper.Reserve)
+}
+
+// share has the control database live within the budget of the cluster whose
+// server it is on, and returns how many connections that takes: a quarter, so
+// that the tenants and onboarding have room beside it.
+func (p *plane) share(cluster string, keeper *pools.Keeper) int {
+	budget := 0
+	for _, b := range keeper.Budgets() {
+		if b.Cluster == cluster {
+			budget = b.Budget
+		}
+	}
+	conns := min(max(1, budget/4), control.MaxConns)
+	if conns == 1 && budget > onboard.Connections+3 {
+		conns = 2 // a writer that waits does not keep the heartbeat waiting
+	}
+	if least := conns + 1 + onboard.Connections; budget < least {
+		p.log.Warn("the budget has no room for onboarding beside the control database, which is on the same server",
+			"cluster", cluster, "budget", budget, "needed", least)
+	}
+	p.db.Share(conns)
+	p.db.Through(keeper.Dialer(cluster))
+	return conns + 1 // and the one that listens
 }
 
 // open connects to the control database and reads the tenants.

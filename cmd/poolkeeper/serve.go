@@ -76,7 +76,7 @@ func (a *App) serveFile(ctx context.Context, cfg *config.Config, file *registry.
 		return err
 	}
 	learnBudgets(ctx, provisioner, cfg.Clusters, s.keeper, log)
-	withinBudget(provisioner, s.keeper)
+	withinBudget(provisioner, s.keeper, nil)
 	if err := source.prepareAll(ctx); err != nil {
 		return errors.Join(err, s.closePools())
 	}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"strings"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/control"
@@ -27,13 +28,20 @@ func (o *Operator) Add(ctx context.Context, by Actor, s Spec) (control.Operation
 // hand. A pending tenant becomes active.
 func (o *Operator) Provision(ctx context.Context, by Actor, id registry.ID) (control.Operation, error) {
 	r, err := o.db.Record(ctx, id)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = provisionable(r)
+	}
+	if err != nil {
 		return control.Operation{}, err
-	case r.Deleting || r.State == registry.StatusRetired:
-		return control.Operation{}, refuse(ErrState, "%s is retired", id)
 	}
 	return o.beginProvision(ctx, by, "provision", id)
+}
+
+func provisionable(r *control.Record) error {
+	if r.Deleting || r.State == registry.StatusRetired {
+		return refuse(ErrState, "%s is retired", r.ID)
+	}
+	return nil
 }
 
 // beginProvision begins the operation that makes a tenant real.
@@ -46,20 +54,13 @@ func (o *Operator) beginProvision(ctx context.Context, by Actor, kind string, id
 	})
 }
 
-// locked does work while the tenant is locked against other operations.
-func (o *Operator) locked(ctx context.Context, id registry.ID, what string, work func(context.Context) error) error {
-	ctx, unlock, err := o.db.Lock(ctx, id, what)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return work(ctx)
-}
-
 // makeReal provisions the tenant and then lets it be served. What went wrong
 // is written into its record.
 func (o *Operator) makeReal(ctx context.Context, j *job, id registry.ID) error {
 	r, err := o.db.Record(ctx, id)
+	if err == nil {
+		err = provisionable(r)
+	}
 	if err != nil {
 		return err
 	}
@@ -114,8 +115,12 @@ func (o *Operator) noteReason(ctx context.Context, r *control.Record, why error)
 	if r.State != registry.StatusPending {
 		return
 	}
-	_, err := o.db.Update(context.WithoutCancel(ctx), r.ID, 0, func(r *control.Record) error {
-		r.Reason = clip(why.Error())
+	writing, cancel := afterwards(ctx)
+	defer cancel()
+	_, err := o.db.Update(writing, r.ID, 0, func(r *control.Record) error {
+		if r.State == registry.StatusPending { // else somebody else has finished it, or given it up
+			r.Reason = clip(why.Error())
+		}
 		return nil
 	})
 	if err != nil {
@@ -124,10 +129,11 @@ func (o *Operator) noteReason(ctx context.Context, r *control.Record, why error)
 }
 
 // clip keeps a record readable.
-func clip(text string) string {
-	const most = 2000
+func clip(text string) string { return clipTo(2000, text) }
+
+func clipTo(most int, text string) string {
 	if len(text) <= most {
 		return text
 	}
-	return text[:most] + "…"
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -89,15 +89,50 @@ func (o *Operator) carryOutOne(ctx context.Context, j *job, c *change) error {
 	if c.refused != nil {
 		return c.refused
 	}
-	return o.locked(ctx, c.Tenant, "apply", func(ctx context.Context) error {
-		switch {
-		case c.record == nil:
-			return o.declareNew(ctx, j, c)
-		case c.gone:
-			return o.undeclare(ctx, c)
+	if c.Action == actionSuspend {
+		if err := o.outOfService(ctx, c); err != nil || c.gone {
+			return err
 		}
-		return o.declare(ctx, j, c)
+	}
+	return o.lockedInTurn(ctx, c.Tenant, "apply", func(ctx context.Context) error {
+		now, same, err := o.compareAgain(ctx, c)
+		switch {
+		case err != nil || same:
+			return err
+		case now.refused != nil:
+			return now.refused
+		case now.record == nil:
+			return o.declareNew(ctx, j, &now)
+		}
+		return o.declare(ctx, j, &now)
 	})
+}
+
+// compareAgain finds what is not as declared by now: another process may have
+// applied the same file, and operators go on with their work.
+func (o *Operator) compareAgain(ctx context.Context, c *change) (now change, same bool, err error) {
+	records, err := o.db.Records(ctx, control.Filter{IDs: []registry.ID{c.Tenant}})
+	if err != nil {
+		return change{}, false, err
+	}
+	var is *control.Record
+	if len(records) == 1 {
+		is = records[0]
+	}
+	now, same = compare(is, c.want, c.given)
+	return now, same, nil
+}
+
+// outOfService ends the service of a tenant at once, whoever works on it.
+func (o *Operator) outOfService(ctx context.Context, c *change) error {
+	if c.gone {
+		return o.undeclare(ctx, c)
+	}
+	_, err := o.db.Update(ctx, c.Tenant, 0, func(r *control.Record) error {
+		r.Declared = c.want.Declared
+		return nil
+	})
+	return err
 }
 
 // declareNew makes a tenant that the file has and nobody else.
@@ -147,10 +182,15 @@ func (o *Operator) declare(ctx context.Context, j *job, c *change) error {
 	if connLimits(c.record.Limits) != connLimits(r.Limits) {
 		o.limitConnections(ctx, r)
 	}
-	if c.password {
-		return o.rotate(ctx, j, r.ID, c.want.Password)
+	if !c.password {
+		return nil
 	}
-	return nil
+	if !r.NextPassword.IsZero() { // a rotation that was cut short has to end first
+		if err := o.rotate(ctx, j, r.ID, r.NextPassword); err != nil {
+			return err
+		}
+	}
+	return o.rotate(ctx, j, r.ID, c.want.Password)
 }
 
 // Reconcile is Apply for the file that the program follows: it returns when

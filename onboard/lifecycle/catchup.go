@@ -23,7 +23,9 @@ func (o *Operator) noteMigrated(ctx context.Context, r *control.Record, m onboar
 		return
 	}
 	// What was done is noted also when the run is cut short.
-	if err := o.db.SetMigrated(context.WithoutCancel(ctx), m.Tenant, m.To, failure); err != nil {
+	writing, cancel := afterwards(ctx)
+	defer cancel()
+	if err := o.db.SetMigrated(writing, m.Tenant, m.To, failure); err != nil {
 		o.log.ErrorContext(ctx, "a migration could not be noted; the next run will", "tenant", m.Tenant.String(), "error", err)
 	}
 }
@@ -42,11 +44,18 @@ func (o *Operator) catchUp(ctx context.Context, r *control.Record) error {
 }
 
 // Prepare migrates a tenant that is behind, before its pool is opened. It is
-// what pools.Config.Prepare is with onboard.lazy.
+// what pools.Config.Prepare is with onboard.lazy. While somebody else works on
+// the tenant it waits: that may be a replica which migrates it, too.
 func (o *Operator) Prepare(ctx context.Context, t *registry.Tenant) error {
 	r, err := o.db.Record(ctx, t.ID)
 	if err != nil || r.Migrated >= o.deps.Provisioner.Latest(&r.Tenant) {
 		return err
 	}
-	return o.locked(ctx, t.ID, "migrate", func(ctx context.Context) error { return o.catchUp(ctx, r) })
+	return o.lockedInTurn(ctx, t.ID, "migrate", func(ctx context.Context) error {
+		r, err := o.db.Record(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		return o.catchUp(ctx, r)
+	})
 }

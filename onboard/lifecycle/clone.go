@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/control"
@@ -60,10 +61,15 @@ func alike(to Spec, source *control.Record) Spec {
 }
 
 // copyPlace makes the place of r as a copy of another tenant's. Both are
-// locked: a migration of the source in between would be half in the copy.
+// locked: a migration of the source in between would be half in the copy. Many
+// may want a copy of one at once, so they take turns.
 func (o *Operator) copyPlace(ctx context.Context, j *job, from registry.ID, r *control.Record) error {
-	return o.locked(ctx, from, "clone", func(ctx context.Context) error {
+	j.step("turn of the source")
+	return o.lockedInTurn(ctx, from, "clone", func(ctx context.Context) error {
 		source, err := o.db.Record(ctx, from)
+		if err == nil || errors.Is(err, control.ErrUnknown) {
+			err = copyable(source, from, r)
+		}
 		if err != nil {
 			return err
 		}
@@ -73,6 +79,20 @@ func (o *Operator) copyPlace(ctx context.Context, j *job, from registry.ID, r *c
 		j.step("copy")
 		return o.deps.Provisioner.Clone(ctx, &source.Tenant, &r.Tenant, true)
 	})
+}
+
+// copyable reports what is wrong with the source, nil for one that is gone, of
+// a copy that is made now, which may be long after it was asked for.
+func copyable(source *control.Record, from registry.ID, to *control.Record) error {
+	switch {
+	case source == nil:
+		return refuse(ErrState, "%s, whose data it is to get, is gone; delete %s and add it anew", from, to.ID)
+	case source.State == registry.StatusPending || source.Deleting:
+		return refuse(ErrState, "%s has no data that is whole", from)
+	case to.ClonedFrom == from && source.CreatedAt.After(to.CreatedAt):
+		return refuse(ErrState, "%s is not the tenant any more whose data it was to get; delete %s and add it anew", from, to.ID)
+	}
+	return nil
 }
 
 // template returns the tenant that new ones of this isolation are copied

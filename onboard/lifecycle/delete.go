@@ -53,7 +53,10 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 		if err := deletable(r); err != nil {
 			return err
 		}
-		r.Deleting, r.State = true, registry.StatusRetired
+		r.Deleting = true
+		if r.State != registry.StatusPending { // Drop passes over what is in the way of a tenant that never became real
+			r.State = registry.StatusRetired
+		}
 		return nil
 	})
 	if err != nil {
@@ -81,10 +84,7 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 // dropClaimed drops the spare that a tenant had taken but not got when its
 // making was cut short.
 func (o *Operator) dropClaimed(ctx context.Context, r *control.Record) error {
-	if r.State != registry.StatusPending || o.deps.Config.Spares == 0 || !o.fits(r) {
-		return nil
-	}
-	spare, err := o.db.TakeSpare(ctx, r.ID, o.deps.Config.SparePlan, r.Cluster, r.Isolation)
+	spare, err := o.db.TakenSpare(ctx, r.ID)
 	if err != nil || spare == nil {
 		return err
 	}

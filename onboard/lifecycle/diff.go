@@ -52,7 +52,8 @@ type change struct {
 	want     *control.Record // nil for one that has gone
 	record   *control.Record // nil for a new one
 	gone     bool
-	password bool // the file gives another one
+	given    bool // the file gives a password
+	password bool // and it is another one
 	refused  error
 }
 
@@ -145,7 +146,7 @@ func wanted(d registry.Declared) *control.Record {
 
 // compare finds what is not as declared.
 func compare(is, want *control.Record, password bool) (change, bool) {
-	c := change{ApplyChange: ApplyChange{Action: actionAdd, Tenant: want.ID}, want: want, record: is}
+	c := change{ApplyChange: ApplyChange{Action: actionAdd, Tenant: want.ID}, want: want, record: is, given: password}
 	if is == nil {
 		return c, false
 	}

@@ -45,6 +45,7 @@ func (o *Operator) begin(ctx context.Context, op control.Operation, work func(co
 		defer o.working.Done()
 		defer o.closeJob(j)
 		j.finish(running, work(running, j))
+		j.keepNoting()
 	}()
 	return j.snapshot(), nil
 }
@@ -87,7 +88,7 @@ func (j *job) snapshot() control.Operation {
 // step writes down what begins now, before it begins.
 func (j *job) step(name string) {
 	j.change(func(op *control.Operation) { op.Step = name })
-	j.note()
+	_ = j.note() // the log says so
 	if told := j.operator.deps.Step; told != nil {
 		told(j.op.Kind, name)
 	}
@@ -108,16 +109,24 @@ func (j *job) one(id registry.ID, err error) {
 	j.change(func(op *control.Operation) {
 		op.Done++
 		if err != nil {
-			failures := append([]control.Failure(nil), op.Failures...) // followers read the old one
-			op.Failures = append(failures, control.Failure{Tenant: id, Error: err.Error()})
+			// Followers have the old slice, which is shorter.
+			op.Failures = append(op.Failures, control.Failure{Tenant: id, Error: clipTo(mostOfFailure, err.Error())})
 		}
 	})
-	j.mu.Lock()
-	due := time.Since(j.noted) >= noteEvery
-	j.mu.Unlock()
-	if due {
-		j.note()
+	if j.due() {
+		_ = j.note() // the log says so
 	}
+}
+
+// mostOfFailure is how long the error of one tenant of many may be.
+const mostOfFailure = 500
+
+// due reports whether it is time to write down the progress of many tenants:
+// the less often, the more there is to write.
+func (j *job) due() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return time.Since(j.noted) >= noteEvery+time.Duration(len(j.op.Failures))*time.Millisecond
 }
 
 // result is what the operation brought, as JSON.
@@ -132,7 +141,7 @@ func (j *job) result(v any) {
 
 // note writes the operation to the database. Who follows it in this process
 // does not depend on that.
-func (j *job) note() {
+func (j *job) note() error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
 	j.mu.Lock()
@@ -140,12 +149,29 @@ func (j *job) note() {
 	j.noted = time.Now()
 	j.mu.Unlock()
 	// The end is written also when the operator is closing.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.operator.lifetime), 5*time.Second)
+	ctx, cancel := afterwards(j.operator.lifetime)
 	defer cancel()
-	if err := j.operator.db.Note(ctx, op); err != nil {
+	err := j.operator.db.Note(ctx, op)
+	if err != nil {
 		j.operator.log.Error("an operation's progress could not be written", "operation", op.ID, "error", err)
 	}
+	return err
 }
+
+// keepNoting writes the end until it stands there: to other processes the
+// operation would run for as long as this one does.
+func (j *job) keepNoting() {
+	o := j.operator
+	for err := j.note(); err != nil && !errors.Is(err, control.ErrNoSuch) && o.lifetime.Err() == nil; err = j.note() {
+		select {
+		case <-time.After(endAgain):
+		case <-o.lifetime.Done():
+		}
+	}
+}
+
+// endAgain is how often the end of an operation is tried to be written down.
+const endAgain = 2 * time.Second
 
 // finish says how it ended. An operator that closes leaves its operations as
 // interrupted: asking again finishes them.
@@ -163,6 +189,5 @@ func (j *job) finish(ctx context.Context, err error) {
 			op.State, op.Error, op.Code = control.Failed, err.Error(), codeOf(err)
 		}
 	})
-	j.note()
 	j.operator.log.Info("operation ended", "operation", j.op.ID, "kind", j.op.Kind, "tenant", j.op.Tenant.String(), "state", j.op.State, "error", j.op.Error)
 }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -105,11 +106,21 @@ func (o *Operator) candidates(ctx context.Context, r MigrateRequest, t *todo) ([
 	if len(r.Tenants) > 0 {
 		return o.named(ctx, slices.Concat(r.Tenants, r.Canary))
 	}
+	// A canary that is not there would pass in silence.
+	canary, err := o.named(ctx, slices.Clone(r.Canary))
+	for _, record := range canary {
+		err = cmp.Or(err, migratable(record))
+	}
+	if err != nil {
+		return nil, err
+	}
 	behind, err := o.behind(ctx)
 	if err != nil || !r.OnlyFailed {
 		return behind, err
 	}
-	return slices.DeleteFunc(behind, func(r *control.Record) bool { return r.MigrationError == "" }), nil
+	return slices.DeleteFunc(behind, func(b *control.Record) bool {
+		return b.MigrationError == "" && !slices.Contains(r.Canary, b.ID)
+	}), nil
 }
 
 // undone are the tenants that an earlier run changed.
@@ -245,7 +256,6 @@ func (o *Operator) migrateSome(ctx context.Context, j *job, t todo, ids []regist
 	options := onboard.MigrateOptions{Workers: workers, Down: t.down, Lock: o.lockForMigration}
 	return o.deps.Provisioner.Migrate(ctx, tenants, options, func(m onboard.Migrated) {
 		o.noteMigrated(ctx, t.records[m.Tenant], m)
-		j.one(m.Tenant, m.Err)
 		result.Applied += len(m.Applied)
 		if m.From != m.To {
 			result.Changes[m.Tenant.String()] = m.From
@@ -255,6 +265,10 @@ func (o *Operator) migrateSome(ctx context.Context, j *job, t todo, ids []regist
 		} else {
 			result.Migrated++
 		}
+		if j.due() {
+			j.result(*result) // a run that is killed can be undone, but for its last moments
+		}
+		j.one(m.Tenant, m.Err)
 	})
 }
 

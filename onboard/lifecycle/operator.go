@@ -134,7 +134,9 @@ func (o *Operator) audit(ctx context.Context, by Actor, action string, id regist
 		e.Detail, _ = json.Marshal(detail) // plain structs of texts
 	}
 	o.log.InfoContext(ctx, "audit", "actor", e.Actor, "action", action, "tenant", id.String(), "detail", string(e.Detail), "error", e.Error)
-	if err := o.deps.Audit.Audit(context.WithoutCancel(ctx), e); err != nil {
+	writing, cancel := afterwards(ctx)
+	defer cancel()
+	if err := o.deps.Audit.Audit(writing, e); err != nil {
 		o.log.ErrorContext(ctx, "the audit trail could not be written", "action", action, "tenant", id.String(), "error", err)
 	}
 }

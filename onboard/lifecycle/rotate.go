@@ -80,15 +80,40 @@ func (o *Operator) Password(ctx context.Context, t *registry.Tenant) (registry.S
 		return registry.Secret{}, err
 	case !r.Active():
 		return registry.Secret{}, registry.ErrInactive
-	case r.Password != t.Password && r.Password != t.NextPassword:
-		return r.Password, nil
-	case !r.NextPassword.IsZero() && r.NextPassword != t.Password && r.NextPassword != t.NextPassword:
-		return r.NextPassword, nil
-	case r.Login == "" || !r.DSN.IsZero():
-		return registry.Secret{}, nil // it is not ours to set
+	case r.Login == "" || !r.DSN.IsZero() || !another(r, t).IsZero():
+		return another(r, t), nil // one that is not ours to set has to do
 	}
-	// The tenant may have changed it: its own role may.
-	err = o.locked(ctx, t.ID, "password", func(ctx context.Context) error { return o.deps.Provisioner.SetPassword(ctx, &r.Tenant) })
-	o.audit(ctx, "poolkeeper", "tenant.password_restored", t.ID, nil, err)
-	return cmp.Or(r.NextPassword, r.Password), err
+	return o.restorePassword(ctx, t)
+}
+
+// another is the password of the record that t does not have; zero for none.
+func another(r *control.Record, t *registry.Tenant) registry.Secret {
+	for _, s := range []registry.Secret{r.Password, r.NextPassword} {
+		if s != t.Password && s != t.NextPassword {
+			return s
+		}
+	}
+	return registry.Secret{}
+}
+
+// restorePassword makes the server take the record's password again: the
+// tenant may have changed it, because its own role may. A rotation that was
+// under way is waited for, and its password is not set back.
+func (o *Operator) restorePassword(ctx context.Context, t *registry.Tenant) (password registry.Secret, err error) {
+	restored := false
+	err = o.lockedInTurn(ctx, t.ID, "password", func(ctx context.Context) error {
+		r, err := o.db.Record(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		if password = another(r, t); !password.IsZero() {
+			return nil
+		}
+		restored, password = true, cmp.Or(r.NextPassword, r.Password)
+		return o.deps.Provisioner.SetPassword(ctx, &r.Tenant)
+	})
+	if restored || err != nil {
+		o.audit(ctx, "poolkeeper", "tenant.password_restored", t.ID, nil, err)
+	}
+	return password, err
 }

@@ -56,9 +56,13 @@ func (o *Operator) Resume(ctx context.Context, by Actor, id registry.ID, version
 		if err != nil {
 			return err
 		}
+		asked := *r
 		resumed, err = o.db.Update(ctx, id, version, func(r *control.Record) error {
 			if err := resumable(r); err != nil {
 				return err
+			}
+			if r.State == registry.StatusSuspended && (asked.State != r.State || asked.Reason != r.Reason) {
+				return refuse(ErrState, "%s was suspended meanwhile: %s", id, r.Reason)
 			}
 			r.State, r.Reason = registry.StatusActive, ""
 			return nil
@@ -82,47 +86,4 @@ func resumable(r *control.Record) error {
 		return refuse(ErrDeclared, "%s is %s there; change it there and apply it", r.ID, r.Declared)
 	}
 	return nil
-}
-
-// Retire suspends the tenant, writes an export unless told not to, and marks
-// it as gone for good; its data stays until it is deleted. Errors:
-// control.ErrStale, ErrState, ErrDeclared.
-func (o *Operator) Retire(ctx context.Context, by Actor, id registry.ID, version uint64, export bool) (control.Operation, error) {
-	r, err := o.db.Update(ctx, id, version, func(r *control.Record) error {
-		if r.Declared != "" && r.Declared != registry.StatusRetired {
-			return refuse(ErrDeclared, "take %s out of the file first, or declare it retired", id)
-		}
-		if r.State == registry.StatusPending || r.State == registry.StatusRetired {
-			export = false // there is nothing yet, or it was asked for before
-			r.State = registry.StatusRetired
-			return nil
-		}
-		r.State, r.Reason = registry.StatusSuspended, "being retired"
-		return nil
-	})
-	if err != nil {
-		o.audit(ctx, by, "tenant.retire", id, nil, err)
-		return control.Operation{}, err
-	}
-	op := control.Operation{Kind: "retire", Tenant: id, Actor: string(by)}
-	return o.begin(ctx, op, func(ctx context.Context, j *job) error {
-		o.awaitReplicas(ctx, r)
-		err := o.locked(ctx, id, "retire", func(ctx context.Context) error { return o.retire(ctx, j, r, export) })
-		o.audit(ctx, by, "tenant.retire", id, nil, err)
-		return err
-	})
-}
-
-func (o *Operator) retire(ctx context.Context, j *job, r *control.Record, export bool) error {
-	if export {
-		if err := o.export(ctx, j, r); err != nil {
-			return err
-		}
-	}
-	j.step("record")
-	_, err := o.db.Update(ctx, r.ID, 0, func(r *control.Record) error {
-		r.State, r.Reason = registry.StatusRetired, ""
-		return nil
-	})
-	return err
 }

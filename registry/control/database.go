@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/seal"
@@ -28,7 +27,9 @@ type Database struct {
 	instance string // the name, made unique: another process may have it after us
 	log      *slog.Logger
 	dial     pgconn.DialFunc // nil: the driver's own way
-	pool     *pgxpool.Pool   // written by Open
+	pool     *patient        // written by Open
+	conns    int             // of the pool
+	writers  chan struct{}   // holds one for each that writes records
 
 	plans atomic.Pointer[map[string]registry.Plan]
 	live  *registry.Live
@@ -52,6 +53,7 @@ func New(cfg Config, o Options) (*Database, error) {
 		cfg: cfg, clusters: o.Clusters, places: newPlaces(o.Clusters), name: o.Name, log: o.Log,
 		live: registry.NewLive(o.Clusters), stop: make(chan struct{}),
 	}
+	d.Share(MaxConns)
 	if d.name == "" {
 		host, _ := os.Hostname() // without one the number of the process has to do
 		d.name = fmt.Sprintf("%s:%d", host, os.Getpid())
@@ -86,6 +88,13 @@ func (d *Database) resolve() (err error) {
 
 // Through has every connection opened by dial; call it before Open.
 func (d *Database) Through(dial pgconn.DialFunc) { d.dial = dial }
+
+// Share has queries share at most so many connections, instead of [MaxConns];
+// call it before Open. The one that listens comes on top.
+func (d *Database) Share(conns int) {
+	d.conns = min(max(conns, 1), MaxConns)
+	d.writers = make(chan struct{}, writersOf(d.conns))
+}
 
 // Open connects, migrates the control schema, checks the keyset against the
 // database and starts the heartbeat of locks. Records are loaded by Load. After

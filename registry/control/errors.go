@@ -22,6 +22,9 @@ var (
 	ErrTaken = errors.New("control: place is taken by another tenant")
 	// ErrNoSuch is returned for an operation that is not in the journal.
 	ErrNoSuch = errors.New("control: no such operation")
+	// ErrHeldUp is returned when another transaction keeps everybody from
+	// writing records.
+	ErrHeldUp = errors.New("control: records cannot be written: another session holds them, such as one that is idle in transaction; look into pg_stat_activity and pg_locks")
 	// ErrNewer is returned by Open when the control database was migrated by
 	// a release that this one cannot work beside.
 	ErrNewer = errors.New("control: the control database is of a newer release")

@@ -69,6 +69,11 @@ func (d *Database) pollOnce(ctx context.Context) {
 // takes longer than Config.Poll may be.
 func (d *Database) patience() time.Duration { return max(d.cfg.Poll, 30*time.Second) }
 
+// answering is how long the database may take to say that nothing is new.
+func (d *Database) answering() time.Duration {
+	return min(max(d.cfg.Poll/3, 2*time.Second), 10*time.Second)
+}
+
 // listen follows changes on a connection of its own until that breaks. It
 // reports whether it got to listening.
 func (d *Database) listen(ctx context.Context) (listened bool, err error) {
@@ -90,7 +95,8 @@ func (d *Database) listen(ctx context.Context) (listened bool, err error) {
 			d.live.Distrust()
 		}
 		if !told {
-			told, err = awaitNotice(ctx, conn, d.cfg.Poll)
+			// One that answers no more is found out within Config.Poll.
+			told, err = awaitNotice(ctx, conn, d.cfg.Poll-min(d.answering(), d.cfg.Poll/2))
 		}
 		if err == nil && told {
 			err = pause(ctx, gather)

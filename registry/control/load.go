@@ -26,7 +26,9 @@ const ask = `SELECT concat_ws('/', (SELECT system_identifier FROM pg_catalog.pg_
 func (d *Database) Load(ctx context.Context) error {
 	d.seen.mu.Lock()
 	defer d.seen.mu.Unlock()
-	if err := d.loadLocked(ctx, d.pool); err != nil {
+	bounded, cancel := context.WithTimeout(ctx, d.patience())
+	defer cancel()
+	if err := d.loadLocked(bounded, d.pool); err != nil {
 		return fmt.Errorf("control: loading the tenants: %w", err)
 	}
 	if !d.seen.follows {
@@ -182,7 +184,10 @@ func (d *Database) catchUp(ctx context.Context, q beginner) error {
 	var identity string
 	var head int64
 	asked := time.Now()
-	if err := q.QueryRow(ctx, ask).Scan(&identity, &head); err != nil {
+	answered, cancel := context.WithTimeout(ctx, d.answering())
+	err := q.QueryRow(answered, ask).Scan(&identity, &head)
+	cancel()
+	if err != nil {
 		return err
 	}
 	switch last := d.seen.last.Load(); {

@@ -36,6 +36,7 @@ func (d *Database) migrate(ctx context.Context) error {
 	d.prepare(cfg)
 	// While it waits for its turn nobody else's work is held up.
 	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+	cfg.RuntimeParams["lock_timeout"] = "0"
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(1) // the lock is the connection's
 	err = migrateUnderLock(ctx, db)

@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// maxConns is how many connections queries share. The one that listens, and
-// one while the schema is migrated, come on top.
-const maxConns = 4
+// MaxConns is how many connections queries share at most. The one that
+// listens, and one while the schema is migrated, come on top.
+const MaxConns = 4
 
 // idleAfter is how long a connection stays that nobody uses.
 const idleAfter = 30 * time.Second
@@ -22,20 +22,31 @@ const idleAfter = 30 * time.Second
 // it may hold the turn of all writers.
 const stuck = "15s"
 
+// connecting is how long a connection may take to be opened, when the DSN does
+// not say; silent is how long a statement, or a transaction, may take. A
+// network that is cut in silence tells nobody.
+const connecting, silent = 5 * time.Second, 30 * time.Second
+
+// lockWait is how long a statement waits for whoever holds what it needs. All
+// writers wait for one that somebody has left open by hand.
+const lockWait = "10s"
+
 // connect opens the pool and sees whether the database can be reached.
 func (d *Database) connect(ctx context.Context) error {
 	cfg, err := pgxpool.ParseConfig(d.cfg.DSN.Reveal())
 	if err != nil {
 		return errors.New("control.dsn: is no connection string") // the driver's text may repeat it
 	}
-	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = maxConns, 0, 0
+	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(d.conns), 0, 0 //nolint:gosec // at most MaxConns
 	cfg.MaxConnIdleTime, cfg.HealthCheckPeriod = idleAfter, idleAfter/2
 	d.prepare(cfg.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	d.pool = pool
+	d.pool = &patient{pool}
+	ctx, cancel := context.WithTimeout(ctx, silent)
+	defer cancel()
 	return pool.Ping(ctx)
 }
 
@@ -45,9 +56,13 @@ func (d *Database) prepare(cfg *pgx.ConnConfig) {
 	if d.dial != nil {
 		cfg.DialFunc = d.dial
 	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connecting
+	}
 	cfg.RuntimeParams["search_path"] = ""
 	cfg.RuntimeParams["application_name"] = "poolkeeper control"
 	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = stuck
+	cfg.RuntimeParams["lock_timeout"] = lockWait
 	cfg.RuntimeParams["timezone"] = "UTC"
 }
 

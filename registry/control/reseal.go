@@ -83,7 +83,7 @@ type resealing struct {
 
 // resealPage seals a page again while the other writers wait.
 func (d *Database) resealPage(ctx context.Context, table sealedTable, after string) (r resealing, err error) {
-	err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+	err = d.writeTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, takeTurn); err != nil {
 			return err
 		}

@@ -84,13 +84,12 @@ func (d *Database) scanSpare(row pgx.CollectableRow) (s Spare, err error) {
 // for the same tenant returns the same one, until DropSpare. nil means that
 // there is none.
 func (d *Database) TakeSpare(ctx context.Context, tenant registry.ID, plan, cluster string, isolation registry.Isolation) (spare *Spare, err error) {
-	const taken = "SELECT " + spareColumns + " FROM poolkeeper.spares WHERE taken_by = $1"
 	const take = `UPDATE poolkeeper.spares SET taken_by = $1 WHERE id = (
 			SELECT id FROM poolkeeper.spares WHERE ready AND taken_by IS NULL AND plan = $2 AND ($3 = '' OR cluster = $3) AND isolation = $4
 			ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING ` + spareColumns
 	// Two calls for one tenant take turns, or both could take one.
 	const turn = "SELECT pg_catalog.pg_advisory_xact_lock(1936748914, hashtext($1))"
-	err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+	err = d.pool.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, turn, tenant.String()); err != nil {
 			return err
 		}
@@ -117,6 +116,28 @@ func (d *Database) oneSpare(ctx context.Context, q querier, sql string, args ...
 		return nil, nil
 	}
 	return &spare, err
+}
+
+const taken = "SELECT " + spareColumns + " FROM poolkeeper.spares WHERE taken_by = $1"
+
+// TakenSpare returns the spare that TakeSpare gave to the tenant and that was
+// not dropped yet; nil means that there is none.
+func (d *Database) TakenSpare(ctx context.Context, tenant registry.ID) (*Spare, error) {
+	spare, err := d.oneSpare(ctx, d.pool, taken, tenant.String())
+	if err != nil {
+		return nil, fmt.Errorf("control: asking for the spare of %q: %w", tenant, err)
+	}
+	return spare, nil
+}
+
+// WithdrawSpare keeps a spare from being taken; false means that somebody has
+// it, or that it is gone. It is not ready any more then.
+func (d *Database) WithdrawSpare(ctx context.Context, id registry.ID) (bool, error) {
+	tag, err := d.pool.Exec(ctx, "UPDATE poolkeeper.spares SET ready = false WHERE id = $1 AND taken_by IS NULL", id.String())
+	if err != nil {
+		return false, fmt.Errorf("control: withdrawing spare %q: %w", id, err)
+	}
+	return tag.RowsAffected() == 1, nil
 }
 
 // DropSpare forgets a spare that was claimed or taken away.

@@ -30,7 +30,9 @@ func (d *Database) Create(ctx context.Context, r *Record) (*Record, error) {
 	const insert = "INSERT INTO poolkeeper.tenants (id, " + stored + `) VALUES
 		($20, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 		RETURNING version, status, created_at, updated_at`
-	err := d.pool.QueryRow(ctx, insert, append(w.values(), r.ID.String())...).Scan(&w.version, &w.status, &w.created, &w.updated)
+	err := d.write(ctx, func(ctx context.Context) error {
+		return d.pool.QueryRow(ctx, insert, append(w.values(), r.ID.String())...).Scan(&w.version, &w.status, &w.created, &w.updated)
+	})
 	if err != nil {
 		return nil, storing(&r.Tenant, err)
 	}
@@ -79,7 +81,7 @@ func (d *Database) check(r *Record) error {
 // unless change sets another.
 func (d *Database) Update(ctx context.Context, id registry.ID, version uint64, change func(r *Record) error) (*Record, error) {
 	var updated *Record
-	err := pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+	err := d.writeTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		w, err := findToWrite(ctx, tx, id)
 		if err != nil {
 			return err
@@ -104,11 +106,6 @@ func (d *Database) Update(ctx context.Context, id registry.ID, version uint64, c
 	}
 	return updated, nil
 }
-
-// takeTurn waits for the turn to write, which ends with the transaction. The
-// trigger does it too, but later: everybody takes the turn first and rows
-// then, or two could wait for each other.
-const takeTurn = "SELECT pg_catalog.pg_advisory_xact_lock(7089336938131513954)"
 
 // findToWrite reads a row that nobody else can change until tx ends. Both
 // statements travel together, because all writers wait meanwhile.
@@ -214,7 +211,7 @@ func (d *Database) seal(w, old *row, before, after *registry.Tenant) error {
 // that this process holds is left to whoever took it. Removing an id without a
 // record is no error.
 func (d *Database) Remove(ctx context.Context, id registry.ID) error {
-	err := pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+	err := d.writeTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "DELETE FROM poolkeeper.tenants WHERE id = $1", id.String()); err != nil {
 			return err
 		}
