@@ -392,6 +392,10 @@ func TestMigrationsAreReportedResumedAndUndone(t *testing.T) {
 	if r := p.record(t, p.id("m3")); r.Migrated != 2 {
 		t.Errorf("of another run, m3 is at %d", r.Migrated)
 	}
+	op, err = operator.Migrate(ctx, "test", lifecycle.MigrateRequest{Down: true, Run: run})
+	if op = p.done(t, op, err); op.Total != 0 {
+		t.Errorf("undone once more, there are %d to do", op.Total)
+	}
 	if _, err := operator.Migrate(ctx, "test", lifecycle.MigrateRequest{Tenants: []registry.ID{registry.MustParseID("nobody")}}); !errors.Is(err, registry.ErrUnknown) {
 		t.Errorf("for nobody: %v", err)
 	}
@@ -514,5 +518,31 @@ func TestATenantIsPlacedOnTheClusterWithTheMostRoom(t *testing.T) {
 	}
 	if placed["main"] != 2 || placed["second"] != 6 {
 		t.Errorf("budgets of 10 and 30 have got %v tenants", placed)
+	}
+}
+
+func TestARunThatAnotherStandsOnIsNotUndone(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, nil)
+	p.add(t, "base", registry.IsolationSchema)
+	var runs []string
+	for _, file := range []string{"00002_one.sql", "00003_two.sql"} {
+		p.migration(t, file, "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n")
+		db, _, operator := p.setup.open(t.Context(), t, p.log, nil)
+		t.Cleanup(db.Close)
+		t.Cleanup(operator.Close)
+		p.operator = operator
+		op, err := operator.Migrate(t.Context(), "test", lifecycle.MigrateRequest{})
+		runs = append(runs, p.done(t, op, err).ID)
+	}
+	if _, err := p.operator.Migrate(t.Context(), "test", lifecycle.MigrateRequest{Down: true, Run: runs[0]}); !errors.Is(err, lifecycle.ErrState) {
+		t.Errorf("undoing the first run under the second: %v", err)
+	}
+	for _, run := range []string{runs[1], runs[0]} {
+		op, err := p.operator.Migrate(t.Context(), "test", lifecycle.MigrateRequest{Down: true, Run: run})
+		p.done(t, op, err)
+	}
+	if r := p.record(t, p.id("base")); r.Migrated != 1 {
+		t.Errorf("after both were undone it is at %d", r.Migrated)
 	}
 }

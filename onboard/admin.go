@@ -31,14 +31,26 @@ func openAdmin(ctx context.Context, pl *plan, database string) (*admin, error) {
 		return nil, fmt.Errorf("connecting as the administrator: %w", err)
 	}
 	a := &admin{Conn: conn}
-	const query = `select current_user::text, r.rolsuper, current_setting('server_version_num')::int / 10000
+	const query = `select current_user::text, r.rolsuper, current_setting('server_version_num')::int / 10000, ` + isControl + `
 		from pg_roles r where r.rolname = current_user`
-	if err := conn.QueryRow(ctx, query).Scan(&a.name, &a.super, &a.major); err != nil {
+	control := false
+	if err := conn.QueryRow(ctx, query).Scan(&a.name, &a.super, &a.major, &control); err != nil {
 		a.close(ctx)
 		return nil, fmt.Errorf("asking who the administrator is: %w", err)
 	}
+	if control && database == pl.database {
+		a.close(ctx)
+		return nil, refuse(ErrName, "database %q is Poolkeeper's control database, and no tenant is let in there", database)
+	}
 	return a, nil
 }
+
+// isControl reports whether the database is a control database: its tables are
+// there, in a schema that is no tenant's. Whoever may connect to it could send
+// its notifications and take its locks.
+const isControl = `exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+	where n.nspname = 'poolkeeper' and c.relname = 'tombstones' and c.relkind = 'r' and not exists (select from pg_shdescription d
+		where d.objoid = n.nspowner and d.classoid = 'pg_authid'::regclass and d.description like 'poolkeeper: %'))`
 
 func adminConfig(pl *plan, database string) *pgx.ConnConfig {
 	cfg := pl.admin.Copy()

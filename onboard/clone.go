@@ -46,7 +46,7 @@ func (p *Provisioner) Clone(ctx context.Context, from, to *registry.Tenant, data
 		err = c.run(ctx, data)
 	}
 	if err != nil {
-		return fmt.Errorf("onboard: tenant %s: cloning %s: %w", to.ID, from.ID, err)
+		return fmt.Errorf("onboard: tenant %s: cloning %s: %w", to.ID, from.ID, brief(err))
 	}
 	return nil
 }

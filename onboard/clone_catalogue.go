@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -72,9 +73,14 @@ union all select 'collation', '', collname, row(collprovider, collcollate, collc
 union all select 'conversion', '', conname, row(conforencoding, contoencoding, conproc)::text from pg_conversion where connamespace = (select oid from n)
 union all select 'text search configuration', '', cfgname, array(select row(m.maptokentype, m.mapseqno, m.mapdict::regdictionary)::text
 	from pg_ts_config_map m where m.mapcfg = g.oid order by m.maptokentype, m.mapseqno)::text from pg_ts_config g where cfgnamespace = (select oid from n)
-union all select 'text search dictionary', '', dictname, dictinitoption from pg_ts_dict where dictnamespace = (select oid from n)
+union all select 'text search dictionary', '', dictname, coalesce(dictinitoption, '') from pg_ts_dict where dictnamespace = (select oid from n)
 union all select 'extension', '', extname, extversion from pg_extension where extnamespace = (select oid from n)
 `
+
+const (
+	maxObjects = 200_000 // that are compared
+	maxNamed   = 50      // that an error names
+)
 
 // object is one thing in a schema.
 type object struct{ Kind, Table, Name, Definition string }
@@ -99,11 +105,18 @@ func (p *Provisioner) objects(ctx context.Context, db querier, pl *plan) (map[st
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.statementLimit())
 		defer cancel()
 	}
-	rows, err := db.Query(ctx, catalogue, pl.schema, pl.login, pl.owner, versionTable)
+	// A tenant may have made objects without number or end: a long definition
+	// is compared by its digest.
+	const bounded = `select kind, tab, name, case when length(definition) <= 1000 then definition
+		else encode(sha256(convert_to(definition, 'UTF8')), 'hex') end from (` + catalogue + `) x(kind, tab, name, definition) limit $5`
+	rows, err := db.Query(ctx, bounded, pl.schema, pl.login, pl.owner, versionTable, maxObjects+1)
 	if err != nil {
 		return nil, err
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[object])
+	if err == nil && len(all) > maxObjects {
+		return nil, refuse(ErrClone, "the schema %s has more than %d objects", pl.schema, maxObjects)
+	}
 	objects := make(map[string]object, len(all))
 	for _, o := range all {
 		objects[o.String()] = o
@@ -126,6 +139,9 @@ func (c *copying) compare(ctx context.Context, source, target querier) error {
 		return err
 	}
 	if wrong := differences(is, made); len(wrong) > 0 {
+		if more := len(wrong) - maxNamed; more > 0 {
+			wrong = append(wrong[:maxNamed:maxNamed], fmt.Sprintf("and %d more", more))
+		}
 		return refuse(ErrClone, "what the source %s has is not what the migrations make: %s; a migration has to make it, or it has to go",
 			c.from.tenant.ID, strings.Join(wrong, ", "))
 	}
@@ -189,9 +205,13 @@ func versions(ctx context.Context, db querier, pl *plan) ([]int64, error) {
 	if _, err := one(db.Query(ctx, query, pl.schema, versionTable))(&there); err != nil || !there {
 		return nil, err
 	}
-	rows, err := db.Query(ctx, "select distinct version_id from "+quote(pl.schema, versionTable)+" where is_applied order by 1")
+	rows, err := db.Query(ctx, "select distinct version_id from "+quote(pl.schema, versionTable)+" where is_applied order by 1 limit $1", maxVersions+1)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[int64])
+	found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err == nil && len(found) > maxVersions {
+		return nil, tooMany(pl)
+	}
+	return found, err
 }

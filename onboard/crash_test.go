@@ -3,6 +3,7 @@ package onboard_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,8 @@ func (w *world) cut() {
 }
 
 // healedAnywhere makes the call in one scene, and in others up to each step,
-// then once more there: the catalogues must say the same in the end.
+// then once more there: the catalogues must say the same in the end. It tries
+// each third step; POOLKEEPER_STEPS=all has it try all.
 func healedAnywhere(t *testing.T, open func(t *testing.T) scene) {
 	t.Helper()
 	var names []string
@@ -50,6 +52,9 @@ func healedAnywhere(t *testing.T, open func(t *testing.T) scene) {
 		t.Fatalf("the steps are %q", names)
 	}
 	for n, name := range names {
+		if os.Getenv("POOLKEEPER_STEPS") != "all" && n%3 != len(t.Name())%3 {
+			continue // each kind of tenant has other steps left out
+		}
 		t.Run(fmt.Sprintf("%d %s", n, name), func(t *testing.T) {
 			t.Parallel()
 			s := open(t)

@@ -51,6 +51,9 @@ func createDatabase(ctx context.Context, home *admin, pl *plan) error {
 	if err != nil || exists {
 		return err
 	}
+	if _, err := home.expel(ctx, inTemplate); err != nil {
+		return err
+	}
 	// The one statement that cannot be in a transaction.
 	_, err = home.Exec(ctx, "CREATE DATABASE "+quote(pl.database)+" OWNER "+quote(pl.owner)+" ALLOW_CONNECTIONS false")
 	return err

@@ -34,7 +34,9 @@
 // itself tidies sessions; and the functions that write large objects (a tenant
 // that may make no tables could otherwise fill the disk with them). Only a
 // superuser can do the latter three: another administrator gets a warning in
-// the log which names the statements.
+// the log which names the statements. CONNECT on template1 is revoked from
+// PUBLIC as well, because nobody can make a database while somebody is in there.
+// No tenant is let into the control database.
 //
 // # What else is done to a tenant
 //

@@ -13,13 +13,16 @@ import (
 // Drop removes the tenant's data for good: it ends the sessions of the
 // tenant's own login, and removes its schema with everything in it, whoever
 // made that, and what depends on it elsewhere (a view of the operator's that
-// reads it), or its database, or its rows; then the roles that are its own. A
+// reads it), or its database, or its rows; then the roles that are its own, with
+// what they may do and their large objects in other databases. A
 // login that tenants share stays, and so does the schema that they share; a
 // materialized view in there keeps what it has until it is refreshed.
 //
 // Running it again finishes what was cut short, and does nothing when nothing
 // is left. What is not the tenant's by its owner or its comment is ErrConflict,
-// before anything is changed. ErrForeign: the record has a connection string of
+// before anything is changed; except that of a tenant whose status is pending,
+// which has no data yet, it is left alone: it is why the tenant never became
+// real, and what had been made must not stay for that. ErrForeign: the record has a connection string of
 // its own, and nothing is dropped. Nobody should be using the tenant any more:
 // sessions of a shared login cannot be told apart, and are not ended.
 func (p *Provisioner) Drop(ctx context.Context, t *registry.Tenant) error {
@@ -90,15 +93,19 @@ type belongings struct {
 func (a *admin) belongings(ctx context.Context, pl *plan) (own *belongings, err error) {
 	own = &belongings{}
 	if !pl.shared {
-		if own.login, err = a.owns(ctx, pl.login, pl.comment("login"), true); err != nil {
+		if own.login, err = a.owns(ctx, pl.login, pl.comment("login"), !pl.unborn()); err != nil {
 			return nil, err
 		}
 	}
-	if own.owner, err = a.owns(ctx, pl.owner, pl.comment("owner"), pl.hasOwner()); err != nil {
+	if own.owner, err = a.owns(ctx, pl.owner, pl.comment("owner"), pl.hasOwner() && !pl.unborn()); err != nil {
 		return nil, err
 	}
 	if pl.tenant.Isolation == registry.IsolationDatabase {
-		if own.database, _, err = ownDatabase(ctx, a, pl); err != nil {
+		own.database, _, err = ownDatabase(ctx, a, pl)
+		switch {
+		case err != nil && pl.unborn() && errors.Is(err, ErrConflict):
+			own.database, err = false, nil
+		case err != nil:
 			err = fmt.Errorf("database %s: %w", pl.database, err)
 		}
 	} else {
@@ -106,6 +113,9 @@ func (a *admin) belongings(ctx context.Context, pl *plan) (own *belongings, err 
 	}
 	return own, err
 }
+
+// unborn reports that the tenant never became real.
+func (pl *plan) unborn() bool { return pl.tenant.Status == registry.StatusPending }
 
 // owns reports whether a role is there and the tenant's own. Another's is
 // refused where one is needed. A login that tenants once shared is left alone.
@@ -134,9 +144,11 @@ func (own *belongings) join(ctx context.Context, a *admin, pl *plan) error {
 		}
 	}
 	if pl.row() && own.owner {
-		return again(ctx, func() error { return a.join(ctx, pl.owner) })
+		if err := again(ctx, func() error { return a.join(ctx, pl.owner) }); err != nil {
+			return err
+		}
 	}
-	return nil
+	return a.joinGivers(ctx, own.roles(pl))
 }
 
 // roles are those that go with the tenant. The owner of a shared schema stays.
@@ -170,12 +182,15 @@ func (own *belongings) endSessions(ctx context.Context, a *admin, pl *plan) erro
 	return a.endSessions(ctx, pl.database, a.name)
 }
 
-// dropRoles removes the tenant's own roles. What they have in another database
-// keeps them there.
+// dropRoles removes the tenant's own roles. What they own in another database,
+// other than large objects, keeps them there.
 func (own *belongings) dropRoles(ctx context.Context, a *admin, pl *plan) error {
 	roles := own.roles(pl)
 	if len(roles) == 0 {
 		return nil
+	}
+	if err := own.dropElsewhere(ctx, a, pl); err != nil {
+		return err
 	}
 	err := again(ctx, func() error { return a.exec(ctx, "", "DROP ROLE "+quoteEach(roles)) })
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "2BP01" {

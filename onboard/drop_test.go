@@ -176,22 +176,21 @@ func TestADropRefusesWhatIsNotTheTenants(t *testing.T) {
 	}
 }
 
-func TestARoleThatHasMoreElsewhereIsReportedAndStays(t *testing.T) {
+func TestARoleThatOwnsMoreElsewhereIsReportedAndStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := w.tenant("a", registry.IsolationSchema)
 	p := w.provisioner(everything(t))
 	w.provision(p, a)
 	elsewhere := w.connect(w.srv.AdminDSN(w.srv.Database(t)))
-	w.exec(elsewhere, "create table theirs ()")
-	w.exec(elsewhere, "grant select on theirs to "+a.Login)
+	w.exec(elsewhere, "create schema theirs authorization "+a.Login)
 	if err := p.Drop(t.Context(), a); !errors.Is(err, onboard.ErrConflict) || !contains(err, "1 object in database") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := pgx.Connect(t.Context(), w.dsnOf(a, "")); err == nil {
 		t.Error("the login still gets in")
 	}
-	w.exec(elsewhere, "drop table theirs")
+	w.exec(elsewhere, "drop schema theirs")
 	if err := p.Drop(t.Context(), a); err != nil {
 		t.Error(err)
 	}

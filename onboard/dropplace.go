@@ -42,6 +42,9 @@ func (own *belongings) checkSchema(ctx context.Context, inside *admin, pl *plan)
 	if (own.owner && owner == pl.owner) || (own.login && owner == pl.login) {
 		return owner, nil
 	}
+	if pl.unborn() {
+		return "", nil
+	}
 	return "", refuse(ErrConflict, "the schema %s belongs to %s, which is not a role of the tenant's; nothing was dropped", pl.schema, owner)
 }
 
@@ -50,6 +53,9 @@ func (own *belongings) checkSchema(ctx context.Context, inside *admin, pl *plan)
 func (own *belongings) dropSchema(ctx context.Context, a *admin, pl *plan) error {
 	if own.schemaOwner == "" {
 		return nil
+	}
+	if err := own.shrink(ctx, a, pl); err != nil {
+		return err
 	}
 	return again(ctx, func() error {
 		return a.exec(ctx, own.schemaOwner, "DROP SCHEMA IF EXISTS "+quote(pl.schema)+" CASCADE")

@@ -44,7 +44,7 @@ func (p *Provisioner) Reserving(reserve func(ctx context.Context, cluster string
 func (p *Provisioner) Export(ctx context.Context, t *registry.Tenant, w io.Writer) (format string, err error) {
 	format, err = p.export(ctx, t, w)
 	if err != nil {
-		return "", fmt.Errorf("onboard: tenant %s: export: %w", t.ID, err)
+		return "", fmt.Errorf("onboard: tenant %s: export: %w", t.ID, brief(err))
 	}
 	return format, nil
 }

@@ -83,13 +83,20 @@ func (p *Provisioner) exportTables(ctx context.Context, tx pgx.Tx, pl *plan, out
 }
 
 // exportTable writes one table by way of a file, because an archive wants to
-// know sizes first.
+// know sizes first. The file has no name for longer than need be: a process
+// that is killed leaves no data of the tenant's behind.
 func exportTable(ctx context.Context, tx pgx.Tx, pl *plan, t *manifestTable, at time.Time, out *tar.Writer) (err error) {
 	file, err := os.CreateTemp("", "poolkeeper-export-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	unnamed := os.Remove(file.Name()) == nil // not where an open file keeps its name
+	defer func() {
+		err = errors.Join(err, file.Close())
+		if !unnamed {
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+	}()
 	t.File = url.PathEscape(t.Name) + ".csv" // a name may hold a slash
 	sql := "COPY (SELECT " + quoteEach(t.Columns) + " FROM " + quote(pl.schema, t.Name) + ") TO STDOUT (FORMAT csv, HEADER)"
 	tag, err := tx.Conn().PgConn().CopyTo(ctx, file, sql)

@@ -3,6 +3,8 @@ package onboard
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 )
@@ -72,4 +74,44 @@ func (e *MigrationError) Unwrap() error { return e.Err }
 // refuse returns an error of a kind with a text of its own.
 func refuse(kind error, format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{kind}, args...)...)
+}
+
+// maxError is the length of an error's text, in bytes.
+const maxError = 4000
+
+// briefError is an error with another text.
+type briefError struct {
+	text string
+	err  error
+}
+
+func (e *briefError) Error() string { return e.text }
+func (e *briefError) Unwrap() error { return e.err }
+
+// brief cuts an error's text that is too long, and takes out what a terminal
+// would obey: who owns a schema says what an error in there reads, and errors
+// are logged, stored and shown.
+func brief(err error) error {
+	if err == nil {
+		return nil
+	}
+	is := err.Error()
+	text := is
+	if len(text) > maxError {
+		text = strings.ToValidUTF8(text[:maxError], "") + "…"
+	}
+	text = strings.Map(printable, text)
+	if text == is {
+		return err
+	}
+	return &briefError{text, err}
+}
+
+// printable replaces what is no sign: control characters other than those that
+// lay out a text, and marks that change the direction of writing.
+func printable(r rune) rune {
+	if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+		return unicode.ReplacementChar
+	}
+	return r
 }

@@ -36,7 +36,7 @@ func (w *worker) run(ctx context.Context, queue <-chan *job, results chan<- Migr
 		for _, id := range j.tenants {
 			m := Migrated{Tenant: id, From: done.from, To: done.to, Applied: done.applied, Took: took}
 			if err != nil {
-				m.Err = fmt.Errorf("onboard: tenant %s: %w", id, err)
+				m.Err = fmt.Errorf("onboard: tenant %s: %w", id, brief(err))
 			}
 			results <- m
 		}
@@ -227,7 +227,8 @@ func (p *Provisioner) aloneInPlace(ctx context.Context, pl *plan) (free func(), 
 	if err != nil {
 		return nil, err
 	}
-	if err := home.tryUntilAlone(ctx, pl); err != nil {
+	err = errors.Join(home.tryUntilAlone(ctx, pl), home.leaveRoles(ctx))
+	if err != nil {
 		home.close(ctx)
 		return nil, err
 	}
@@ -235,15 +236,20 @@ func (p *Provisioner) aloneInPlace(ctx context.Context, pl *plan) (free func(), 
 }
 
 // tryUntilAlone takes the lock of Provisioner.alone, which goes with the
-// connection.
+// connection. Where PUBLIC may still lock, a tenant could have it: that session
+// is ended, and where it cannot be, the lock says nothing and is not waited for.
 func (a *admin) tryUntilAlone(ctx context.Context, pl *plan) error {
 	able, err := a.yes(ctx, "select has_function_privilege(current_user, 'pg_catalog.pg_try_advisory_lock(bigint)', 'EXECUTE')")
 	if err != nil || !able {
 		return err
 	}
+	name := "poolkeeper onboard " + pl.database + "." + pl.schema
 	for {
-		got, err := a.yes(ctx, "select pg_try_advisory_lock(hashtextextended($1, 0))", "poolkeeper onboard "+pl.database+"."+pl.schema)
+		got, err := a.yes(ctx, "select pg_try_advisory_lock(hashtextextended($1, 0))", name)
 		if err != nil || got {
+			return err
+		}
+		if stuck, err := a.usurped(ctx, name); err != nil || stuck {
 			return err
 		}
 		select {

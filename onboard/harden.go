@@ -10,7 +10,8 @@ import (
 
 // publicRights lists what PUBLIC may still do in this database and should not,
 // as the statements that end it, with $database for the database's name.
-// pg_advisory_unlock_all stays: Poolkeeper tidies every session with it. Large
+// Nobody can make a database while somebody is connected to template1, and what
+// lies in there would be in everybody's. pg_advisory_unlock_all stays: Poolkeeper tidies every session with it. Large
 // objects, which lie in no schema and under no quota, can still be read and
 // removed by their owners. Who may read all statistics keeps that.
 const publicRights = `
@@ -18,6 +19,10 @@ select 'REVOKE ' || string_agg(x.privilege_type, ', ' order by x.privilege_type)
 from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
 where d.datname = current_database() and x.grantee = 0 and x.privilege_type in ('CONNECT', 'TEMPORARY')
 group by d.datname
+union all
+select 'REVOKE CONNECT ON DATABASE template1 FROM PUBLIC'
+from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
+where d.datname = 'template1' and x.grantee = 0 and x.privilege_type = 'CONNECT'
 union all
 select 'REVOKE CREATE ON SCHEMA public FROM PUBLIC'
 from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) x
@@ -72,7 +77,8 @@ func (a *admin) publicRights(ctx context.Context) ([]string, error) {
 	if err != nil || !owns {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(sql string) bool { return !strings.Contains(sql, " ON DATABASE ") }), nil
+	ours := " ON DATABASE " + quote(a.Config().Database) + " "
+	return slices.DeleteFunc(all, func(sql string) bool { return !strings.Contains(sql, ours) }), nil
 }
 
 func (a *admin) openRights(ctx context.Context) ([]string, error) {

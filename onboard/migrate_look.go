@@ -71,7 +71,7 @@ func (p *Provisioner) read(ctx context.Context, s *session, pl *plan, member boo
 		batch.Queue(s.grantTo(pl.ownsSchema()))
 	}
 	batch.Queue("select set_config('role', $1, true), set_config('search_path', $2, true), set_config('statement_timeout', $3, true)", p.settings(pl)...)
-	batch.Queue("select version_id from " + quote(pl.schema, versionTable) + " order by id desc").Query(func(rows pgx.Rows) error {
+	batch.Queue("select version_id from "+quote(pl.schema, versionTable)+" order by id desc limit $1", maxVersions+1).Query(func(rows pgx.Rows) error {
 		var err error
 		versions, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
@@ -82,7 +82,18 @@ func (p *Provisioner) read(ctx context.Context, s *session, pl *plan, member boo
 		_, undo := s.Exec(ctx, "rollback")
 		err = errors.Join(err, undo)
 	}
+	if err == nil && len(versions) > maxVersions {
+		return nil, tooMany(pl)
+	}
 	return versions, err
+}
+
+// maxVersions bounds what is read of a table that may be its tenant's: no
+// folder has as many migrations.
+const maxVersions = 100_000
+
+func tooMany(pl *plan) error {
+	return refuse(ErrConflict, "the table %s.%s has more than %d rows, which no migrations have made", pl.schema, versionTable, maxVersions)
 }
 
 // grantTo is the statement that makes the administrator a member.

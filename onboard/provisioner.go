@@ -63,7 +63,7 @@ func (p *Provisioner) bounded(ctx context.Context, t *registry.Tenant, do func(c
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	if err := do(ctx); err != nil {
-		return fmt.Errorf("onboard: tenant %s: %w", t.ID, err)
+		return fmt.Errorf("onboard: tenant %s: %w", t.ID, brief(err))
 	}
 	return nil
 }

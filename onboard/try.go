@@ -20,6 +20,12 @@ func (p *Provisioner) tryTenant(ctx context.Context, pl *plan) error {
 		defer cancel()
 		_ = conn.Close(ctx) // the trial is over
 	}()
+	if pl.foreign { // others have been held against it by openAdmin
+		var control bool
+		if err := conn.QueryRow(ctx, "select "+isControl).Scan(&control); err == nil && control {
+			return refuse(ErrName, "dsn: it leads to Poolkeeper's control database, and no tenant is let in there")
+		}
+	}
 	if err := p.pin(ctx, conn, pl); err != nil {
 		return fmt.Errorf("trying the session as the tenant: %w", err)
 	}

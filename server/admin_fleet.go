@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// applyMax is the largest file of tenants.
-	applyMax = 64 << 20
+	// applyMax is the largest file of tenants; reading one takes a hundred
+	// times its size at worst.
+	applyMax = 16 << 20
 	// maxFileName bounds what errors call it.
 	maxFileName = 1024
 	// fileUnnamed is what a file is called that came without a name.

@@ -51,7 +51,8 @@ func (o *Operator) export(ctx context.Context, j *job, r *control.Record) (err e
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("the folder of exports: %w", err)
 	}
-	file, err := os.CreateTemp(folder, ".export-")
+	sweep(folder)
+	file, err := os.CreateTemp(folder, unfinished)
 	if err != nil {
 		return fmt.Errorf("the folder of exports: %w", err)
 	}
@@ -69,6 +70,21 @@ func (o *Operator) export(ctx context.Context, j *job, r *control.Record) (err e
 	}
 	j.result(ExportResult{File: name, Bytes: count.n, SHA256: hex.EncodeToString(digest.Sum(nil)), Format: format})
 	return nil
+}
+
+// unfinished begins the name of an export that is being written.
+const unfinished = ".export-"
+
+// sweep removes what a process that was killed has left: a tenant's data in a
+// file that nobody would find.
+func sweep(folder string) {
+	const old = 24 * time.Hour // no export takes so long
+	left, _ := filepath.Glob(filepath.Join(folder, unfinished+"*"))
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > old {
+			_ = os.Remove(path) // the next export tries again
+		}
+	}
 }
 
 func suffixOf(format string) string {

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,8 +31,9 @@ type MigrateRequest struct {
 	Workers int
 }
 
-// MigrateResult is the result of an operation that migrated. Changes are the
-// versions of those that are at another than before, for Down.
+// MigrateResult is the result of an operation that migrated. Changes and
+// Reached are the versions before and after of those that are at another than
+// before, for Down.
 type MigrateResult struct {
 	Migrated int              `json:"migrated"`
 	Failed   int              `json:"failed"`
@@ -41,6 +41,7 @@ type MigrateResult struct {
 	Applied  int              `json:"applied"`
 	TookMS   int64            `json:"took_ms"`
 	Changes  map[string]int64 `json:"changes,omitempty"` // the version before, by tenant
+	Reached  map[string]int64 `json:"reached,omitempty"` // the version after, by tenant
 }
 
 // Migrate applies the migrations that tenants lack, or undoes those of one
@@ -97,10 +98,12 @@ func (o *Operator) todo(ctx context.Context, r MigrateRequest) (todo, error) {
 
 // candidates are the records that a request names or means.
 func (o *Operator) candidates(ctx context.Context, r MigrateRequest, t *todo) ([]*control.Record, error) {
-	if r.Down {
+	switch {
+	case r.Down && r.Run == "":
+		return nil, refuse(ErrInput, "run: name the operation whose migrations are to be undone")
+	case r.Down:
 		return o.undone(ctx, r, t)
-	}
-	if r.Run != "" {
+	case r.Run != "":
 		return nil, refuse(ErrInput, "run: belongs to direction down")
 	}
 	if len(r.Tenants) > 0 {
@@ -121,31 +124,6 @@ func (o *Operator) candidates(ctx context.Context, r MigrateRequest, t *todo) ([
 	return slices.DeleteFunc(behind, func(b *control.Record) bool {
 		return b.MigrationError == "" && !slices.Contains(r.Canary, b.ID)
 	}), nil
-}
-
-// undone are the tenants that an earlier run changed.
-func (o *Operator) undone(ctx context.Context, r MigrateRequest, t *todo) ([]*control.Record, error) {
-	if r.Run == "" {
-		return nil, refuse(ErrInput, "run: name the operation whose migrations are to be undone")
-	}
-	run, err := o.Operation(ctx, r.Run)
-	if err != nil {
-		return nil, err
-	}
-	var result MigrateResult
-	if run.Kind != "migrate" || json.Unmarshal(run.Result, &result) != nil || len(result.Changes) == 0 {
-		return nil, refuse(ErrInput, "run: %s has applied no migrations", r.Run)
-	}
-	t.down = map[registry.ID]int64{}
-	var ids []registry.ID
-	for text, version := range result.Changes {
-		id, err := registry.ParseID(text)
-		if err == nil && (len(r.Tenants) == 0 || slices.Contains(r.Tenants, id)) {
-			t.down[id] = version
-			ids = append(ids, id)
-		}
-	}
-	return o.named(ctx, ids)
 }
 
 // named reads records by their ids; each must be there.
@@ -226,7 +204,7 @@ func (o *Operator) newest() map[string]int64 {
 // migrate does the canaries, then the rest.
 func (o *Operator) migrate(ctx context.Context, j *job, t todo, workers int) (MigrateResult, error) {
 	begun := time.Now()
-	result := MigrateResult{Changes: map[string]int64{}}
+	result := MigrateResult{Changes: map[string]int64{}, Reached: map[string]int64{}}
 	j.step("canaries")
 	err := o.migrateSome(ctx, j, t, t.canary, workers, &result)
 	if err == nil && result.Failed > 0 {
@@ -258,7 +236,7 @@ func (o *Operator) migrateSome(ctx context.Context, j *job, t todo, ids []regist
 		o.noteMigrated(ctx, t.records[m.Tenant], m)
 		result.Applied += len(m.Applied)
 		if m.From != m.To {
-			result.Changes[m.Tenant.String()] = m.From
+			result.Changes[m.Tenant.String()], result.Reached[m.Tenant.String()] = m.From, m.To
 		}
 		if m.Err != nil {
 			result.Failed++

@@ -22,6 +22,9 @@ func (o *Operator) Suspend(ctx context.Context, by Actor, id registry.ID, versio
 			return refuse(ErrState, "%s is %s, and so not served", id, r.State)
 		}
 		r.State, r.Reason = registry.StatusSuspended, clip(reason)
+		if r.Reason == gone {
+			r.Reason += ", says " + string(by) // else the file would lift it
+		}
 		return nil
 	})
 	if err == nil {

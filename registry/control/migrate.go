@@ -40,7 +40,22 @@ func (d *Database) migrate(ctx context.Context) error {
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(1) // the lock is the connection's
 	err = migrateUnderLock(ctx, db)
+	if err == nil {
+		err = d.warnOpen(ctx, db)
+	}
 	return errors.Join(err, db.Close()) // which ends the lock too
+}
+
+// warnOpen tells the operator what shutOut may not end.
+func (d *Database) warnOpen(ctx context.Context, db *sql.DB) error {
+	var open bool
+	const query = "SELECT has_database_privilege('public', current_database(), 'CONNECT')"
+	err := db.QueryRowContext(ctx, query).Scan(&open)
+	if err == nil && open {
+		d.log.WarnContext(ctx, "every login of the server may connect to the control database, where it can send notifications and hold up writers; "+
+			"have its owner run REVOKE CONNECT ON DATABASE … FROM PUBLIC, or give the control database one of its own")
+	}
+	return err
 }
 
 func migrateUnderLock(ctx context.Context, db *sql.DB) error {
