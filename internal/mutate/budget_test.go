@@ -1,5 +1,3 @@
-//go:build mutate
-
 package mutate_test
 
 // budgetMutations break the decisions of package budget.

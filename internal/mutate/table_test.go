@@ -1,13 +1,19 @@
-//go:build mutate
-
 package mutate_test
 
 import "slices"
 
-// mutations is the list; each invariant of package pools is broken at least
-// once.
+// mutation is one way to break the code and the test that must notice.
+type mutation struct {
+	breaks   string // what no longer holds
+	file     string // from the module's root
+	from, to string // from must occur exactly once
+	test     string // in the file's package, or in pkg when that is given
+	pkg      string
+}
+
+// mutations is the list; each invariant is broken at least once.
 func mutations() []mutation {
-	return slices.Concat(sessionMutations(), poolMutations(), budgetMutations(), sharingMutations())
+	return slices.Concat(sessionMutations(), poolMutations(), budgetMutations(), sharingMutations(), lifecycleMutations())
 }
 
 func sessionMutations() []mutation {
