@@ -53,6 +53,8 @@ func refusals() []refusal {
 		{registry.ErrUnknown, "unknown", outcomeRefused},
 		{registry.ErrInactive, "inactive", outcomeRefused},
 		{registry.ErrUnavailable, "registry_unavailable", outcomeCapacity},
+		{pools.ErrPreparing, "preparing", outcomeDatabase},
+		{pools.ErrPrepare, "not_prepared", outcomeDatabase},
 		{pools.ErrBudget, "budget", outcomeCapacity},
 		{pools.ErrClusterQueue, "cluster_queue", outcomeCapacity},
 		{pools.ErrServerFull, "server_full", outcomeCapacity},

@@ -36,6 +36,8 @@ var typed = map[string]struct {
 	"pools.ErrClosed":         {pools.ErrClosed, "closed"},
 	"pools.ErrPoolLimit":      {pools.ErrPoolLimit, "pool_limit"},
 	"pools.ErrTenantQueue":    {pools.ErrTenantQueue, "tenant_queue"},
+	"pools.ErrPreparing":      {pools.ErrPreparing, "preparing"},
+	"pools.ErrPrepare":        {pools.ErrPrepare, "not_prepared"},
 	"pools.ErrBudget":         {pools.ErrBudget, "budget"},
 	"pools.ErrServerFull":     {pools.ErrServerFull, "server_full"},
 	"pools.ErrClusterQueue":   {pools.ErrClusterQueue, "cluster_queue"},

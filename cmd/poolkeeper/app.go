@@ -94,11 +94,24 @@ pool of its own: opened at the first request, pinned to the tenant's schema,
 database or rows, and closed when nobody needs it.
 
   poolkeeper dev      tries it out: brings its own PostgreSQL and four tenants
-  poolkeeper serve    serves the tenants of a configuration file`,
+  poolkeeper serve    serves the tenants of a configuration file
+
+The other commands are for operators. They talk to the admin API of a running
+server, or with --direct work on its databases themselves.
+
+Exit codes:
+  0    done
+  1    failed; a sentence on the error stream says why
+  2    the command line makes no sense; nothing was begun
+  3    done for some tenants and failed for others
+  4    there is no such tenant, operation, pool or cluster
+  5    the state of things does not allow it, or has changed meanwhile
+  130  a second signal cut the graceful stop short`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.CompletionOptions.DisableDefaultCmd = true

@@ -32,7 +32,8 @@ func (c *console) applyCommand() *cobra.Command {
 		Long: `Make the tenants what a file declares. First comes the plan, with + for a tenant
 that is added, ~ for one that changes and - for one that has gone from the file,
 which is suspended and keeps its data; then a question, unless --yes answers it.
-A tenant that fails is reported, and the others go on.`,
+A tenant that fails is reported, and the others go on. The sections plans and
+tenants of the file count: a configuration file is one.`,
 		Example: "  poolkeeper apply -f tenants.yaml --dry-run\n  poolkeeper apply -f tenants.yaml --yes",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,10 +53,10 @@ A tenant that fails is reported, and the others go on.`,
 }
 
 func (a *apply) read(stdin io.Reader) (err error) {
-	switch {
-	case a.file == "":
+	switch a.file {
+	case "":
 		return usageError{errors.New("name the file that declares the tenants: -f FILE")}
-	case a.file == "-":
+	case "-":
 		a.text, err = io.ReadAll(stdin)
 	default:
 		a.text, err = os.ReadFile(a.file)
@@ -115,7 +116,10 @@ func (c *console) confirmApply(cmd *cobra.Command, a apply) error {
 	if a.yes {
 		return nil
 	}
-	typed, err := c.ask(cmd, "\nDo this? Only \"yes\" goes on: ", "nobody can be asked here; --yes does it, --dry-run only shows it")
+	if err := canAsk(cmd, "nobody can be asked here; --yes does it, --dry-run only shows it"); err != nil {
+		return err
+	}
+	typed, err := c.ask(cmd, "\nDo this? Only \"yes\" goes on: ")
 	if errors.Is(err, context.Canceled) {
 		return exitError{exitFailed, errors.New("stopped; nothing was changed")}
 	}

@@ -17,7 +17,7 @@ import (
 // What the commands of operators read from the environment.
 const (
 	envServer = "POOLKEEPER_SERVER"
-	envToken  = "POOLKEEPER_TOKEN" //nolint:gosec // the name of a variable
+	envToken  = "POOLKEEPER_TOKEN"
 )
 
 const defaultServer = "http://127.0.0.1:8081"
@@ -84,7 +84,7 @@ func (c *console) with(cmd *cobra.Command, do func(ctx context.Context, client *
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return exitError{exitFailed, errors.New("stopped")}
 	}
-	return c.coded(err)
+	return c.coded(cmd, err)
 }
 
 // connect makes the client; closing ends what it needed.

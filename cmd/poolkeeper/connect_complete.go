@@ -57,8 +57,28 @@ func (c *console) tenantIDs(cmd *cobra.Command, _ []string, prefix string) ([]st
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
+// firstOperation completes a command's only argument.
+func (c *console) firstOperation(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c.operationIDs(cmd, args, prefix)
+}
+
+// operationIDs completes the id of an operation, the newest first, with what
+// it is about beside it.
+func (c *console) operationIDs(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var page adminwire.OperationPage
+	c.quickly(cmd, []string{"operations"}, queryOf("limit", completeMost), &page)
+	var ids []string
+	for _, op := range page.Operations {
+		ids = append(ids, op.ID+"\t"+subject(op)+", "+op.State)
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
 func (c *console) planNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var list struct{ Plans []adminwire.Plan }
+	var list adminwire.PlanList
 	c.quickly(cmd, []string{"plans"}, nil, &list)
 	var names []string
 	for _, p := range list.Plans {

@@ -82,13 +82,13 @@ func (c *console) printReport(report adminwire.DoctorReport) {
 			if f.Severity != severity {
 				continue
 			}
-			c.say("%s  %s: %s", strings.ToUpper(f.Severity), printable(f.Subject), printable(f.Message))
+			c.say("%s", c.wrapped(strings.ToUpper(f.Severity)+"  "+f.Subject+": "+f.Message))
 			if f.Remedy != "" {
-				c.say("  what to do: %s", printable(f.Remedy))
+				c.say("%s", c.wrapped("what to do: "+f.Remedy))
 			}
 			c.say("")
 		}
 	}
-	c.say("checked: %s", printable(strings.Join(report.Checked, ", ")))
+	c.say("%s", c.wrapped("checked: "+strings.Join(report.Checked, ", ")))
 	c.say("%s, %s", count(countOf(report, "error"), "error"), count(countOf(report, "warning"), "warning"))
 }

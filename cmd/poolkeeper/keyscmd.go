@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
-	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/seal"
 	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
@@ -46,14 +42,10 @@ and that must not be there yet; else to the standard output.`,
 				_, err := io.WriteString(c.app.Stdout, keyset.Reveal()+"\n")
 				return err
 			}
-			if err := unused(output); err != nil {
+			if err := newSecretFile(output, keyset); err != nil {
 				return err
 			}
-			if err := writeSecret(output, keyset); err != nil {
-				return err
-			}
-			c.say("a new keyset is in %s; name it in control.keyset as file:%s", output, output)
-			return nil
+			return c.keyset(output, fmt.Sprintf("a new keyset is in %s; name it in control.keyset as file:%s", output, output))
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "the `FILE` to write")
@@ -76,49 +68,19 @@ sealed. Give the file to every server and restart them, then run "keys reseal".`
 			if err := rotateKeyset(path); err != nil {
 				return err
 			}
-			c.say("%s has a new primary key; restart every server with it, then run: poolkeeper keys reseal", path)
-			return nil
+			return c.keyset(path, path+" has a new primary key; restart every server with it, then run: poolkeeper keys reseal")
 		},
 	}
 	cmd.Flags().StringVar(&path, "keyset", "", "the keyset's `FILE`")
 	return cmd
 }
 
-func rotateKeyset(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading the keyset: %w", err)
+// keyset says where the keyset is.
+func (c *console) keyset(path, sentence string) error {
+	if c.json {
+		return c.printValue(map[string]string{"file": path})
 	}
-	rotated, err := seal.Rotate(registry.NewSecret(string(text)))
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return writeSecret(path, rotated)
-}
-
-// writeSecret writes a file that only its owner may read, all of it or
-// nothing: without a keyset, every secret that it sealed is lost.
-func writeSecret(path string, secret registry.Secret) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("writing the keyset: %w", err)
-	}
-	_, err = file.WriteString(secret.Reveal() + "\n")
-	if err == nil {
-		err = file.Sync()
-	}
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		if removed := os.Remove(file.Name()); !errors.Is(removed, fs.ErrNotExist) {
-			err = errors.Join(err, removed)
-		}
-		return fmt.Errorf("writing the keyset: %w", err)
-	}
+	c.say("%s", sentence)
 	return nil
 }
 

@@ -29,7 +29,6 @@ func (c *console) whoFlags(cmd *cobra.Command, r *adminwire.MigrateRequest) {
 	flags.StringSliceVar(&r.Tenants, "tenant", nil, "only this tenant `ID`; repeat for more (default all that are behind)")
 	flags.StringSliceVar(&r.Canary, "canary", nil, "first this tenant `ID`, repeat for more; the rest only if all of them pass")
 	flags.BoolVar(&r.OnlyFailed, "only-failed", false, "only those whose last migration failed")
-	flags.BoolVar(&r.Shared, "shared", false, "only the migrations of tables that tenants share (row isolation)")
 	c.complete(cmd, "tenant", c.tenantIDs)
 	c.complete(cmd, "canary", c.tenantIDs)
 }
@@ -66,7 +65,7 @@ func (c *console) migrateDownCommand() *cobra.Command {
 		Short: "Undo what one run of migrate up has applied",
 		Long: `Undo what one run of migrate up has applied: each of its tenants goes back to the
 version that it had before, by the "down" part of the files.`,
-		Example: "  poolkeeper migrate down --run 01JD3M6S\n  poolkeeper migrate down --run 01JD3M6S --tenant acme",
+		Example: "  poolkeeper migrate down --run 0000000042\n  poolkeeper migrate down --run 0000000042 --tenant acme",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if r.Run == "" {
@@ -77,6 +76,7 @@ version that it had before, by the "down" part of the files.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&r.Run, "run", "", "the `OPERATION` whose migrations are undone")
+	c.complete(cmd, "run", c.operationIDs)
 	flags.StringSliceVar(&r.Tenants, "tenant", nil, "only this tenant `ID` of the run; repeat for more")
 	c.complete(cmd, "tenant", c.tenantIDs)
 	runFlags(cmd, &r, &noWait)
@@ -157,6 +157,7 @@ func (c *console) migratePlanCommand() *cobra.Command {
 	}
 	c.whoFlags(cmd, &r)
 	cmd.Flags().StringVar(&r.Run, "run", "", "plan to undo this `OPERATION`")
+	c.complete(cmd, "run", c.operationIDs)
 	return cmd
 }
 

@@ -48,7 +48,7 @@ func (c *console) migrationStatus(ctx context.Context, client *adminapi.Client, 
 	if err := answer.Into(&status); err != nil {
 		return err
 	}
-	t := c.table("SET", "VERSION", "TENANTS", "FAILED", "")
+	t := c.table("SET", "VERSION", "TENANTS", "FAILED", "STATE")
 	for _, set := range status.Sets {
 		for _, v := range set.Versions {
 			t.row(set.Set, versionText(v.Version), fmt.Sprint(v.Tenants), number(v.Failed), standing(v.Version, set.Latest))

@@ -121,8 +121,8 @@ func (c *console) operationsShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "show OPERATION",
 		Short:   "Show an operation as it is now",
-		Example: "  poolkeeper operations show 01JD3M6S",
-		Args:    arguments("OPERATION"),
+		Example: "  poolkeeper operations show 0000000042",
+		Args:    arguments("OPERATION"), ValidArgsFunction: c.firstOperation,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
 				return c.showOperation(ctx, client, adminapi.Call{Method: http.MethodGet, Path: []string{"operations", args[0]}})
@@ -137,8 +137,8 @@ func (c *console) operationsCancelCommand() *cobra.Command {
 		Short: "Ask a running operation to stop",
 		Long: `Ask a running operation to stop. What it has done stays done; asking for the
 same again goes on from there.`,
-		Example: "  poolkeeper operations cancel 01JD3M6S",
-		Args:    arguments("OPERATION"),
+		Example: "  poolkeeper operations cancel 0000000042",
+		Args:    arguments("OPERATION"), ValidArgsFunction: c.firstOperation,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
 				return c.showOperation(ctx, client, adminapi.Call{Method: http.MethodDelete, Path: []string{"operations", args[0]}})
@@ -164,8 +164,14 @@ func (c *console) printOperation(op adminwire.Operation) error {
 	t.row("operation", op.ID)
 	t.row("kind", op.Kind)
 	for _, line := range [][2]string{
-		{"tenant", op.Tenant}, {"by", op.Actor}, {"state", op.State}, {"step", op.Step}, {"done", portion(op)},
-		{"error", op.Error}, {"started", moment(op.Started)}, {"result", string(op.Result)},
+		{"tenant", op.Tenant},
+		{"by", op.Actor},
+		{"state", op.State},
+		{"step", op.Step},
+		{"done", portion(op)},
+		{"error", op.Error},
+		{"started", moment(op.Started)},
+		{"result", string(op.Result)},
 	} {
 		if line[1] != "" {
 			t.row(line[0], line[1])
@@ -187,8 +193,8 @@ func (c *console) watchCommand() *cobra.Command {
 		Long: `Wait for an operation and show how it goes on. The exit code is that which the
 command would have had that began it. Ctrl-C stops the waiting, not the
 operation.`,
-		Example: "  poolkeeper operations watch 01JD3M6S",
-		Args:    arguments("OPERATION"),
+		Example: "  poolkeeper operations watch 0000000042",
+		Args:    arguments("OPERATION"), ValidArgsFunction: c.firstOperation,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
 				op, err := c.follow(ctx, client, args[0])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
@@ -97,7 +98,7 @@ func (c *console) printFailures(op adminwire.Operation) error {
 	if !c.json {
 		t := newTable(c.app.Stderr)
 		for _, f := range op.Failures {
-			t.row("failed", f.Tenant, f.Error)
+			t.row("failed", f.Tenant, strings.TrimPrefix(f.Error, "onboard: tenant "+f.Tenant+": "))
 		}
 		if err := t.end(); err != nil {
 			return err

@@ -3,75 +3,24 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
 	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
 )
 
-// Exit codes of the operators' commands, besides those of every command.
-const (
-	exitPartly   = 3 // done for some tenants, and not for others
-	exitUnknown  = 4 // there is no such tenant, operation, pool or cluster
-	exitConflict = 5 // the state of things does not allow it, or has changed meanwhile
-)
-
-// An exitError ends the program with an exit code of its own.
-type exitError struct {
-	code int
-	error
-}
-
-func (e exitError) Unwrap() error { return e.error }
-
-// coded gives an error its exit code, and those of the client the words of
-// somebody at a terminal.
-func (c *console) coded(err error) error {
-	if _, done := errors.AsType[exitError](err); done || err == nil {
-		return err
-	}
-	if problem, ok := errors.AsType[*adminapi.ProblemError](err); ok {
-		return exitError{codeOf(problem), problem}
-	}
-	switch {
-	case errors.Is(err, adminapi.ErrUnreachable):
-		return exitError{exitFailed, fmt.Errorf("%s. Is \"poolkeeper serve\" running there? --server names another address, --direct needs none", sentence(err))}
-	case errors.Is(err, adminapi.ErrForeign):
-		return exitError{exitFailed, fmt.Errorf("%s; --server must name the admin API", sentence(err))}
-	}
-	return err
-}
-
-// sentence is an error of the client without the package's name.
-func sentence(err error) string { return strings.TrimPrefix(err.Error(), "adminapi: ") }
-
-func codeOf(p *adminapi.ProblemError) int {
-	switch {
-	case p.Status == http.StatusNotFound || strings.HasSuffix(p.Code, "_unknown"):
-		return exitUnknown
-	case p.Status == http.StatusConflict && p.Code != "cancelled" || p.Status == http.StatusPreconditionFailed:
-		return exitConflict
-	case slices.Contains([]string{"name_taken", "tenant_exists", "declared", "state", "busy", "stale", "no_control"}, p.Code):
-		return exitConflict
-	default:
-		return exitFailed
-	}
-}
-
 // isTerminal reports whether somebody sits at the other end.
 func isTerminal(stream any) bool {
 	file, ok := stream.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // descriptors are small
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // printJSON prints the API's JSON: indented for people, else on one line.
@@ -151,7 +100,7 @@ func number[N int | int64 | uint64](n N) string {
 	if n == 0 {
 		return ""
 	}
-	return strconv.FormatInt(int64(n), 10) //nolint:gosec // versions are small
+	return strconv.FormatInt(int64(n), 10)
 }
 
 // moment shows a time of a table, in the local zone and short.
@@ -176,4 +125,41 @@ func (c *console) sign(sign string) string {
 	}
 	color := map[string]string{signAdd: "32", signChange: "33", signRemove: "31"}[sign]
 	return "\x1b[" + color + "m" + sign + "\x1b[0m"
+}
+
+// wrapped breaks a paragraph between words, for a terminal: its later lines are
+// indented. A program that reads it gets one line.
+func (c *console) wrapped(text string) string {
+	text = printable(text)
+	file, ok := c.app.Stdout.(interface{ Fd() uintptr })
+	if !ok || !isTerminal(file) {
+		return text
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width < 20 {
+		return text
+	}
+	return folded(text, width)
+}
+
+// folded has no line longer than width characters, but for longer words.
+func folded(text string, width int) string {
+	const indent = "  "
+	var b strings.Builder
+	at := 0
+	for i, word := range strings.Split(text, " ") {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+length > width:
+			b.WriteString("\n" + indent)
+			at = len(indent)
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += length
+	}
+	return b.String()
 }

@@ -11,14 +11,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// ask prints the question and returns what was typed. Without a terminal
-// nobody can be asked: then it is a usage error that says what instead.
-func (c *console) ask(cmd *cobra.Command, question, instead string) (string, error) {
+// canAsk wants somebody at a terminal; else it is a usage error that says what
+// instead.
+func canAsk(cmd *cobra.Command, instead string) error {
 	if !isTerminal(cmd.InOrStdin()) {
-		return "", usageError{errors.New(instead)}
+		return usageError{errors.New(instead)}
 	}
+	return nil
+}
+
+// ask prints the question and returns what was typed.
+func (c *console) ask(cmd *cobra.Command, question string) (string, error) {
 	fmt.Fprint(c.app.Stderr, question)
-	return readLine(cmd.Context(), cmd.InOrStdin())
+	text, err := readLine(cmd.Context(), cmd.InOrStdin())
+	if err != nil {
+		fmt.Fprintln(c.app.Stderr) // nobody has ended the line
+	}
+	return text, err
 }
 
 // readLine reads a line, or gives up with ctx. The goroutine that reads a

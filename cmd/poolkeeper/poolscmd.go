@@ -13,7 +13,7 @@ import (
 )
 
 func (c *console) poolsCommand() *cobra.Command {
-	cmd := group("pools", "Look at the open pools of a running server: list, show, evict, warm",
+	cmd := group("pools", "Look at the pools of a running server, close and open them",
 		`Look at the open pools of a running server: list, show, evict, warm. A pool is
 opened by a tenant's first request and closed when nobody needs it.`)
 	cmd.AddCommand(c.poolsListCommand(), c.poolsShowCommand(), c.poolsEvictCommand(), c.poolsWarmCommand())

@@ -100,7 +100,7 @@ func (p *progressBar) told(op adminwire.Operation) {
 	if p.bar == nil || p.bar.GetMax() != op.Total {
 		p.bar = progressbar.NewOptions(op.Total,
 			progressbar.OptionSetWriter(p.out), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
-			progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(50*time.Millisecond),
+			progressbar.OptionUseANSICodes(true), progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetRenderBlankState(true), progressbar.OptionSetTheme(progressbar.ThemeASCII))
 	}
 	text := op.Kind

@@ -33,7 +33,9 @@ server first, unless --no-export says otherwise.`,
 			call := adminapi.Call{
 				Method: http.MethodPost, Path: []string{"tenants", args[0], "retire"}, Body: adminwire.RetireRequest{Export: &export},
 			}
-			return c.leave(cmd, call, args[0]+" is retired", noWait)
+			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
+				return c.leave(ctx, client, call, args[0]+" is retired", noWait)
+			})
 		},
 	}
 	exportFlags(cmd, &noExport, &noWait)
@@ -61,14 +63,22 @@ first, unless --no-export says otherwise.`,
 			if err := checkIDs(args...); err != nil {
 				return err
 			}
-			if err := c.confirmDelete(cmd, args[0], yes, noExport); err != nil {
+			asking, err := c.mustAsk(cmd, args[0], yes)
+			if err != nil {
 				return err
 			}
 			call := adminapi.Call{
 				Method: http.MethodDelete, Path: []string{"tenants", args[0]},
 				Query: url.Values{"confirm": {args[0]}, "export": {strconv.FormatBool(!noExport)}},
 			}
-			return c.leave(cmd, call, args[0]+" is deleted", noWait)
+			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
+				if asking {
+					if err := c.confirmDelete(ctx, cmd, client, args[0], noExport); err != nil {
+						return err
+					}
+				}
+				return c.leave(ctx, client, call, args[0]+" is deleted", noWait)
+			})
 		},
 	}
 	exportFlags(cmd, &noExport, &noWait)
@@ -76,50 +86,68 @@ first, unless --no-export says otherwise.`,
 	return cmd
 }
 
-// confirmDelete wants the id a second time.
-func (c *console) confirmDelete(cmd *cobra.Command, id, yes string, noExport bool) error {
-	if cmd.Flags().Changed("yes") {
-		if yes != id {
-			return usageError{fmt.Errorf("--yes %q is not the id of the tenant to delete, %q; nothing was deleted", printable(yes), id)}
-		}
-		return nil
+// mustAsk reports whether the id is still to be typed a second time. Where
+// nobody can be asked, nothing is begun.
+func (c *console) mustAsk(cmd *cobra.Command, id, yes string) (bool, error) {
+	if !cmd.Flags().Changed("yes") {
+		return true, canAsk(cmd, "nobody can be asked here; repeat the id to delete it: --yes "+id)
+	}
+	if yes != id {
+		return false, usageError{fmt.Errorf("--yes %q is not the id of the tenant to delete, %q; nothing was deleted", printable(yes), id)}
+	}
+	return false, nil
+}
+
+// confirmDelete shows what is dropped, and wants the id a second time.
+func (c *console) confirmDelete(ctx context.Context, cmd *cobra.Command, client *adminapi.Client, id string, noExport bool) error {
+	answer, err := client.Do(ctx, adminapi.Call{Method: http.MethodGet, Path: []string{"tenants", id}})
+	if err != nil {
+		return err
+	}
+	var t adminwire.Tenant
+	if err := answer.Into(&t); err != nil {
+		return err
 	}
 	dump := "A dump is written first."
 	if noExport {
 		dump = "NO dump is written."
 	}
-	question := fmt.Sprintf("This drops all data of %s for good. %s\nType %s to go on: ", id, dump, id)
-	typed, err := c.ask(cmd, question, "nobody can be asked here; repeat the id to delete it: --yes "+id)
+	name := ""
+	if t.Name != id && t.Name != "" {
+		name = " (" + printable(t.Name) + ")"
+	}
+	typed, err := c.ask(cmd, fmt.Sprintf(`This drops all data of %s%s for good:
+  %s
+%s
+Type %s to go on: `, id, name, whereOf(t), dump, id))
 	if errors.Is(err, context.Canceled) {
 		return exitError{exitFailed, errors.New("stopped; nothing was deleted")}
 	}
 	if err == nil && typed != id {
-		err = exitError{exitFailed, errors.New("that is another id; nothing was deleted")}
+		err = exitError{exitFailed, errors.New("that is not the id; nothing was deleted")}
 	}
 	return err
 }
 
 // leave does what takes a tenant away, and says where its dump is.
-func (c *console) leave(cmd *cobra.Command, call adminapi.Call, sentence string, noWait bool) error {
-	return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
-		end, err := c.work(ctx, client, call, noWait)
-		if err != nil || end.running {
-			return err
-		}
-		op, err := operationOf(ctx, client, end)
-		if err != nil {
-			return err
-		}
-		if c.json {
-			return c.printValue(op)
-		}
-		c.say("%s", sentence)
-		var dump adminwire.ExportResult
-		if len(op.Result) > 0 && (adminapi.Answer{Body: op.Result}).Into(&dump) == nil && dump.File != "" {
-			c.say("its dump is on the server: %s (%s)", printable(dump.File), size(dump.Bytes))
-		}
-		return nil
-	})
+func (c *console) leave(ctx context.Context, client *adminapi.Client, call adminapi.Call, sentence string, noWait bool) error {
+	end, err := c.work(ctx, client, call, noWait)
+	if err != nil || end.running {
+		return err
+	}
+	op, err := operationOf(ctx, client, end)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.printValue(op)
+	}
+	c.say("%s", sentence)
+	var dump adminwire.ExportResult
+	if len(op.Result) > 0 && (adminapi.Answer{Body: op.Result}).Into(&dump) == nil && dump.File != "" {
+		c.say("its dump is on the server: %s (%s)", printable(dump.File), size(dump.Bytes))
+	}
+	return nil
 }
 
 // operationOf is the operation behind the end of a call, whatever the server

@@ -122,8 +122,11 @@ func limitTexts(l *adminwire.Limits) [][2]string {
 
 func history(t adminwire.Tenant) [][2]string {
 	return [][2]string{
-		{"migrated", migratedOf(t)}, {"migration error", t.MigrationError},
-		{"version", strconv.FormatUint(t.Version, 10)}, {"created", momentOf(t.CreatedAt)}, {"updated", momentOf(t.UpdatedAt)},
+		{"migrated", migratedOf(t)},
+		{"migration error", t.MigrationError},
+		{"version", strconv.FormatUint(t.Version, 10)},
+		{"created", momentOf(t.CreatedAt)},
+		{"updated", momentOf(t.UpdatedAt)},
 	}
 }
 

@@ -115,6 +115,9 @@ func (o *Operator) noteReason(ctx context.Context, r *control.Record, why error)
 	if r.State != registry.StatusPending {
 		return
 	}
+	if ctx.Err() != nil {
+		why = context.Cause(ctx) // what was cut says so in many ways
+	}
 	writing, cancel := afterwards(ctx)
 	defer cancel()
 	_, err := o.db.Update(writing, r.ID, 0, func(r *control.Record) error {

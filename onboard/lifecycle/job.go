@@ -32,6 +32,9 @@ type job struct {
 	writing sync.Mutex
 }
 
+// errStopped is the cause when the operator closes.
+var errStopped = errors.New("the process stopped; ask for it again to finish it")
+
 // errCancelled is the cause when an operator cancels an operation.
 var errCancelled = errors.New("cancelled by an operator")
 
@@ -182,7 +185,7 @@ func (j *job) finish(ctx context.Context, err error) {
 		switch {
 		case err == nil:
 		case j.operator.lifetime.Err() != nil:
-			op.State, op.Error, op.Code = control.Interrupted, "the process stopped; ask for it again to finish it", "interrupted"
+			op.State, op.Error, op.Code = control.Interrupted, errStopped.Error(), "interrupted"
 		case errors.Is(context.Cause(ctx), errCancelled):
 			op.State, op.Error, op.Code = control.Failed, errCancelled.Error(), "cancelled"
 		default:

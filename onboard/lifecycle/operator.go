@@ -75,9 +75,9 @@ func New(d Deps) *Operator {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	// Operations belong to no request.
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	o := &Operator{
-		deps: d, db: d.Control, log: d.Log, lifetime: ctx, end: cancel,
+		deps: d, db: d.Control, log: d.Log, lifetime: ctx, end: func() { cancel(errStopped) },
 		running: map[string]*job{}, poke: make(chan struct{}, 1),
 	}
 	o.slots.of = d.Provisioner.Slots

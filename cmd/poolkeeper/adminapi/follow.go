@@ -121,7 +121,7 @@ func (f *following) listen(ctx context.Context) error {
 		return n, err
 	})) {
 		if err != nil {
-			return nil //nolint:nilerr // see above
+			return nil
 		}
 		if e.name != "operation" {
 			continue

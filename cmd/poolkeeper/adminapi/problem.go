@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
@@ -21,21 +23,14 @@ type ProblemError struct {
 	Title, Detail string
 	// Operation is the id of the operation that failed, "" for none.
 	Operation string
+	// RequestID is what the server's log knows the request by.
+	RequestID string
 	// Problems are what is wrong with a file, when Code is invalid_file.
-	Problems []FileProblem
+	Problems []adminwire.FileProblem
 }
 
-// FileProblem is one thing that is wrong with a file. Line counts from 1 and
-// is 0 when no line can be named.
-type FileProblem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Field   string `json:"field"`
-	Message string `json:"message"`
-}
-
-// String is the problem as compilers write theirs.
-func (p FileProblem) String() string {
+// lineOf is a problem of a file as compilers write theirs.
+func lineOf(p adminwire.FileProblem) string {
 	var b strings.Builder
 	if p.File != "" {
 		b.WriteString(p.File + ":")
@@ -52,25 +47,30 @@ func (p FileProblem) String() string {
 	return b.String() + p.Message
 }
 
-// Error is the detail, after the title where both are there.
+// Error is the title and the detail, and a line for each problem of a file.
 func (e *ProblemError) Error() string {
-	text := cmp.Or(e.Title, e.Code, "refused")
-	if e.Detail != "" && e.Title != "" {
-		text += ": " + e.Detail
-	} else if e.Detail != "" {
-		text = e.Detail
+	text := e.Detail
+	if e.Title != "" || text == "" {
+		text = joined(cmp.Or(e.Title, e.Code, "refused"), e.Detail)
+	}
+	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
+		text += " (request " + e.RequestID + ")"
 	}
 	for _, p := range e.Problems {
-		text += "\n" + p.String()
+		text += "\n" + lineOf(p)
 	}
 	return text
 }
 
-// problemWire is the problem with the members that only some have.
-type problemWire struct {
-	adminwire.Problem
-	Operation *adminwire.Operation `json:"operation"`
-	Problems  []FileProblem        `json:"problems"`
+// joined has one sentence after the other, or the particulars after a colon.
+func joined(title, detail string) string {
+	if detail == "" {
+		return title
+	}
+	if first, _ := utf8.DecodeRuneInString(detail); unicode.IsUpper(first) {
+		return title + ". " + detail
+	}
+	return title + ": " + detail
 }
 
 // maxProblem bounds what is read of a refusal, in bytes.
@@ -80,12 +80,13 @@ const maxProblem = 4 << 20
 // something in between, or from another program.
 func (c *Client) refused(resp *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
-	var wire problemWire
+	var wire adminwire.Problem
 	if err != nil || json.Unmarshal(text, &wire) != nil || wire.Code == "" {
 		return fmt.Errorf("%w: %s answers with status %d", ErrForeign, c.base.Redacted(), resp.StatusCode)
 	}
 	problem := &ProblemError{
-		Status: resp.StatusCode, Code: wire.Code, Title: wire.Title, Detail: wire.Detail, Problems: wire.Problems,
+		Status: resp.StatusCode, Code: wire.Code, Title: wire.Title, Detail: wire.Detail,
+		RequestID: wire.RequestID, Problems: wire.Problems,
 	}
 	if wire.Operation != nil {
 		problem.Operation = wire.Operation.ID

@@ -92,19 +92,25 @@ func (p *pending) line(line []byte) (e event, complete bool, err error) {
 // out at once: the LF that may follow can be long in coming.
 type lineSplitter struct{ afterCR bool }
 
+// split is a bufio.SplitFunc.
+//
+// A call that skips the LF must look for the line after it, too: after the end
+// of the input a bufio.Scanner takes a call without a line for the last one.
 func (s *lineSplitter) split(data []byte, atEOF bool) (advance int, token []byte, err error) {
-	if s.afterCR && len(data) > 0 {
-		s.afterCR = false
-		if data[0] == '\n' {
-			return 1, nil, nil
-		}
+	skipped := 0
+	if s.afterCR && bytes.HasPrefix(data, []byte("\n")) {
+		skipped = 1
 	}
-	if i := bytes.IndexAny(data, "\r\n"); i >= 0 {
-		s.afterCR = data[i] == '\r'
-		return i + 1, data[:i:i], nil
+	rest := data[skipped:]
+	if i := bytes.IndexAny(rest, "\r\n"); i >= 0 {
+		s.afterCR = rest[i] == '\r'
+		return skipped + i + 1, rest[:i:i], nil
+	}
+	if len(data) > 0 {
+		s.afterCR = false
 	}
 	if atEOF {
 		return len(data), nil, nil // a line that does not end is not one
 	}
-	return 0, nil, nil
+	return skipped, nil, nil
 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestARefusalOfTheServerHasItsExitCodeAndOneSentence(t *testing.T) {
+	t.Parallel()
+	unknown := problem(404, "tenant_unknown", "There is no such tenant", "The list of tenants has those that there are.")
+	for _, c := range []struct {
+		line, path, answer, want string
+		code                     int
+	}{
+		{"tenant show nope", "GET /tenants/nope", unknown, `there is no tenant "nope"`, exitUnknown},
+		{"tenant clone nope new", "POST /tenants/nope/clone", unknown, `there is no tenant "nope"`, exitUnknown},
+		{"migrate up --tenant nope", "POST /migrations", unknown, `there is no tenant "nope"`, exitUnknown},
+		{"migrate up --tenant one,two", "POST /migrations", unknown, "There is no such tenant. The list of tenants has those that there are.", exitUnknown},
+		{"tenant add acme", "POST /tenants", problem(409, "tenant_exists", "There is one", ""), `there is a tenant "acme" already`, exitConflict},
+		{"tenant clone acme new", "POST /tenants/acme/clone", problem(409, "tenant_exists", "There is one", ""), `there is a tenant "new" already`, exitConflict},
+		{"operations show 7", "GET /operations/7", problem(404, "operation_unknown", "None", ""), `there is no operation "7"`, exitUnknown},
+		{"migrate down --run 7", "POST /migrations", problem(404, "operation_unknown", "None", ""), `there is no operation "7"`, exitUnknown},
+		{"pools show acme", "GET /pools/acme", problem(404, "pool_unknown", "None", ""), `tenant "acme" has no open pool`, exitUnknown},
+		{"tenant set acme --name A --if-version 3", "PATCH /tenants/acme", problem(412, "stale", "It has changed", ""), "It has changed", exitConflict},
+		{"tenant rotate acme", "POST /tenants/acme/rotate", problem(409, "state", "Not now", "acme is retired"), "Not now: acme is retired", exitConflict},
+		{"tenant suspend acme", "POST /tenants/acme/suspend", problem(409, "no_control", "No control database", "Edit it."), "No control database. Edit it.", exitConflict},
+		{"tenant add acme --plan no", "POST /tenants", problem(400, "bad_request", "Malformed", `plan: "no" is no plan`), `plan: "no" is no plan`, exitFailed},
+		{"tenant add acme", "POST /tenants", problem(401, "unauthorized", "Who?", ""), "the admin API needs one of its tokens: --token-from says where it is, or POOLKEEPER_TOKEN has it", exitFailed},
+		{"tenant add acme", "POST /tenants", problem(422, "migration_failed", "The operation failed", "a\x1bb"), "The operation failed: a\uFFFDb", exitFailed},
+		{"tenant add acme", "POST /tenants", `502 <html>`, "not an answer of the admin API: http://SERVER answers with status 502; --server must name the admin API", exitFailed},
+	} {
+		t.Run(c.line, func(t *testing.T) {
+			t.Parallel()
+			for _, json := range []string{"", "--json "} {
+				code, stdout, stderr := faked(t, fakeAdmin{c.path: c.answer}, strings.Fields(json+c.line)...)
+				if code != c.code || stderr != "poolkeeper: "+c.want+"\n" || stdout != "" {
+					t.Errorf("%d %q %q, want %d %q", code, stdout, stderr, c.code, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestACommandLineThatMakesNoSenseAsksNobody(t *testing.T) {
+	t.Parallel()
+	file := write(t, filepath.Join(t.TempDir(), "taken"), "")
+	nobody := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) })
+	for line, want := range map[string]string{
+		"tenant frob":                             "unknown command",
+		"tenant show":                             "ID is missing",
+		"tenant show a b":                         `"b" is one argument too many`,
+		"tenant show A":                           "is no tenant id",
+		"tenant list --limit 0":                   "--limit must be at least 1",
+		"tenant list --limit 5 --all":             "not beside --all",
+		"tenant list --frob":                      "unknown flag",
+		"tenant set acme":                         "nothing to change",
+		"tenant set acme --max-conns many":        "must be a whole number, or default",
+		"tenant set acme --label x":               "must be key=value",
+		"tenant set acme --label a=1 --unlabel a": "--unlabel",
+		"tenant add acme --password-from hunter2": "--password-from must be env:NAME or file:PATH",
+		"tenant add acme --password-from env:NO":  "NO, which is not set",
+		"tenant delete acme":                      "repeat the id to delete it: --yes acme",
+		"tenant delete acme --yes acmee":          "nothing was deleted",
+		"tenant export acme --output " + file:     "is there already",
+		"tenant export acme --output - --json":    "both want the standard output",
+		"apply":                                   "-f FILE",
+		"migrate down":                            "--run OPERATION",
+		"migrate up --tenant A":                   "is no tenant id",
+		"doctor --severity bad":                   "must be error, warning or info",
+		"keys rotate":                             "--keyset FILE",
+		"keys generate --output " + file:          "is there already",
+		"tenant list --server nope":               "must be a URL",
+		"tenant list --direct --server http://x":  "leave out --server",
+	} {
+		code, stdout, stderr := faked(t, nobody, strings.Fields(line)...)
+		if code != exitUsage || !strings.Contains(stderr, want) || stdout != "" || strings.Contains(stderr, "hunter2") {
+			t.Errorf("%s: %d %q %q, want %q", line, code, stdout, stderr, want)
+		}
+	}
+}
+
+func TestAFleetOfWhichAllFailedHasFailed(t *testing.T) {
+	t.Parallel()
+	all := fakeMigration("failed", 1, `,"failures":[{"tenant":"a","error":"x"},{"tenant":"b","error":"x"},{"tenant":"c","error":"x"}],"code":"migrations_failed"`)
+	if code, _, stderr := faked(t, fakeAdmin{"POST /migrations": "200 " + all, "GET /operations/0000000042": "200 " + all}, "migrate", "up"); code != exitFailed {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+func TestAServerThatIsNotThereIsSaidSo(t *testing.T) {
+	t.Parallel()
+	code, _, stderr := execute(t, nil, "tenant", "list", "--server", "http://127.0.0.1:1")
+	if code != exitFailed || !strings.Contains(stderr, `Is "poolkeeper serve" running there?`) || strings.Contains(stderr, "/v1/tenants") {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+func TestATokenIsSentAndNeverShown(t *testing.T) {
+	t.Parallel()
+	var got string
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header.Get("Authorization")
+		http.Error(w, "{}", http.StatusTeapot)
+	})
+	path := write(t, filepath.Join(t.TempDir(), "token"), "opensesame\n")
+	_, stdout, stderr := faked(t, api, "tenant", "list", "--token-from", "file:"+path)
+	if got != "Bearer opensesame" || strings.Contains(stdout+stderr, "opensesame") {
+		t.Errorf("%q %q %q", got, stdout, stderr)
+	}
+}
