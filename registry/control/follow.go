@@ -30,10 +30,11 @@ func (d *Database) follow(ctx context.Context) {
 		if listened {
 			retry = firstRetry
 		}
-		if retry == firstRetry {
-			d.log.WarnContext(ctx, "the connection that hears of changes is gone; looking for them by time", "every", d.cfg.Poll, "error", err)
-		}
+		lost := retry == firstRetry
 		d.pollFor(ctx, retry+rand.N(retry)) //nolint:gosec // no secret
+		if lost && ctx.Err() == nil {       // a program that stops loses it first
+			d.log.WarnContext(ctx, "the connection that hears of changes was lost; they are looked for by time meanwhile", "every", d.cfg.Poll, "error", err)
+		}
 		retry = min(2*retry, lastRetry)
 	}
 }
