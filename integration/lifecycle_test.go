@@ -503,6 +503,25 @@ func TestANewTenantIsCopiedFromTheTemplate(t *testing.T) {
 	p.has(t, p.add(t, "fresh", registry.IsolationSchema), 2)
 }
 
+func TestWithoutTheTemplateNobodyIsMadeEmpty(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, func(s *planeSetup) { s.Template = "missing" })
+	op, err := p.operator.Add(t.Context(), "test", lifecycle.Spec{Tenant: registry.Tenant{ID: p.id("empty")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if op = p.ended(t, op); op.State != control.Failed || !strings.Contains(op.Error, "onboard.template") {
+		t.Errorf("it ended as %s: %s", op.State, op.Error)
+	}
+	if r := p.record(t, p.id("empty")); r.Status != registry.StatusPending {
+		t.Errorf("the tenant is %s", r.Status)
+	}
+	p.has(t, p.add(t, "missing", registry.IsolationSchema), 1)
+	op, err = p.operator.Provision(t.Context(), "test", p.id("empty"))
+	p.done(t, op, err)
+	p.has(t, p.record(t, p.id("empty")), 1)
+}
+
 func TestATenantIsPlacedOnTheClusterWithTheMostRoom(t *testing.T) {
 	t.Parallel()
 	other := pgtest.StartWith(t, nil)

@@ -40,8 +40,6 @@ type Declared struct {
 	*Tenant
 	// Own are the limits that the tenant itself gave.
 	Own Limits
-	// OwnDDL says that the tenant itself gave ddl, and not its plan.
-	OwnDDL bool
 }
 
 // ParseDeclared is [ParseDocuments] for whoever stores records and plans apart.
@@ -61,7 +59,7 @@ func ParseDeclared(docs []Document, clusters map[string]Cluster) ([]Declared, ma
 	}
 	declared := make([]Declared, len(p.subjects))
 	for i, s := range p.subjects {
-		declared[i] = Declared{Tenant: s.Tenant, Own: s.own.limits(), OwnDDL: s.own.ddl.set()}
+		declared[i] = Declared{Tenant: s.Tenant, Own: s.own.limits()}
 	}
 	slices.SortFunc(declared, func(a, b Declared) int { return byID(a.Tenant, b.Tenant) })
 	return declared, plans, nil

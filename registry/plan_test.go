@@ -66,8 +66,8 @@ func TestADeclaredTenantHasItsOwnLimitsAndThoseInForce(t *testing.T) {
 	if a.Own != (registry.Limits{Weight: 2}) || a.Limits != a.Own || a.Login != "shared_login" || a.Password.Reveal() != "one" {
 		t.Errorf("a: %+v", a)
 	}
-	if !a.OwnDDL || b.OwnDDL || !b.DDL || c.DDL {
-		t.Errorf("ddl: a %t, b %t %t, c %t", a.OwnDDL, b.OwnDDL, b.DDL, c.DDL)
+	if !a.DDL || !b.DDL || c.DDL {
+		t.Errorf("ddl: a %t, b %t, c %t", a.DDL, b.DDL, c.DDL)
 	}
 	if c.Schema != "c" || c.Name != "c" || c.Status != registry.StatusActive || c.Own != (registry.Limits{}) {
 		t.Errorf("c is not complete: %+v", c.Tenant)

@@ -60,6 +60,10 @@ func operatorRows() []operatorRow {
 		{lifecycle.ErrInput, bad, "bad_request", "The request is malformed", ""},
 		{lifecycle.ErrUnsupported, http.StatusNotImplemented, "unsupported", "This installation cannot do that", ""},
 		{lifecycle.ErrClosed, http.StatusServiceUnavailable, "not_ready", "The service is not ready", "It is stopping."},
+		{
+			control.ErrHeldUp, http.StatusServiceUnavailable, "held_up", "Records cannot be written now",
+			"Another session of the control database holds them, such as one that is idle in transaction; look into pg_stat_activity and pg_locks there.",
+		},
 		{control.ErrExists, conflict, "tenant_exists", "There is a tenant of this id already", "Choose another id, or change the tenant that is there."},
 		{control.ErrTaken, conflict, "name_taken", "The place belongs to another tenant", ""},
 		{control.ErrStale, http.StatusPreconditionFailed, "stale", "The tenant has changed meanwhile", "Read it again, and decide anew."},
@@ -184,7 +188,7 @@ func failedStatus(code string) int {
 		return http.StatusNotFound
 	case "unsupported":
 		return http.StatusNotImplemented
-	case "interrupted":
+	case "interrupted", "held_up":
 		return http.StatusServiceUnavailable
 	case "bad_request", "privilege", "cluster", codeMigration, codeMigrations, codePartly:
 		return http.StatusUnprocessableEntity // what an operator can mend

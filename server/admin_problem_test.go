@@ -38,6 +38,7 @@ func TestEveryErrorOfAnOperatorHasItsStatusAndCode(t *testing.T) {
 		{fmt.Errorf("%w: plan: none", lifecycle.ErrInput), 400, "bad_request", "plan: none"},
 		{fmt.Errorf("%w: no pg_dump", lifecycle.ErrUnsupported), 501, "unsupported", "no pg_dump"},
 		{lifecycle.ErrClosed, 503, "not_ready", ""},
+		{fmt.Errorf("%w: hidden words", control.ErrHeldUp), 503, "held_up", "pg_locks"},
 		{control.ErrExists, 409, "tenant_exists", ""},
 		{fmt.Errorf("%w: schema a", control.ErrTaken), 409, "name_taken", "schema a"},
 		{control.ErrStale, 412, "stale", "Read it again"},

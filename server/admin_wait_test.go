@@ -101,7 +101,7 @@ func TestAnOperationThatFailsInTimeAnswersWithItsProblem(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]int{
 		"busy": 409, "name_taken": 409, "state": 409, "declared": 409, "tenant_exists": 409, "cancelled": 409, "stale": 412, "tenant_unknown": 404, "unsupported": 501,
-		"interrupted": 503, "privilege": 422, "cluster": 422, "bad_request": 422, "migration_failed": 422, "migrations_failed": 422, "operation_failed": 500, "": 500, "new_one": 500,
+		"interrupted": 503, "held_up": 503, "privilege": 422, "cluster": 422, "bad_request": 422, "migration_failed": 422, "migrations_failed": 422, "operation_failed": 500, "": 500, "new_one": 500,
 	} {
 		h := newHarness(t, withOperator)
 		h.operator.failed = &control.Operation{State: control.Failed, Code: code, Error: "it went \xff wrong"}

@@ -65,7 +65,8 @@ func alive(pid int) bool {
 // commandLine returns the arguments of a process, separated by spaces.
 func commandLine(pid int) string { return psOutput("-o", "command=", "-p", strconv.Itoa(pid)) }
 
-// psOutput asks ps, because there is no /proc.
+// psOutput asks ps, because there is no /proc. Those who ask have no context
+// of their own, and a child process must not outlast their patience.
 func psOutput(args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

@@ -84,7 +84,11 @@ func (o *Operator) makePlace(ctx context.Context, j *job, r *control.Record) err
 		if err != nil || claimed {
 			return err
 		}
-		if template, ok := o.template(ctx, r); ok {
+		template, wanted, err := o.template(ctx, r)
+		if err != nil {
+			return err
+		}
+		if wanted {
 			return o.copyPlace(ctx, j, template, r)
 		}
 	}

@@ -95,16 +95,23 @@ func copyable(source *control.Record, from registry.ID, to *control.Record) erro
 	return nil
 }
 
-// template returns the tenant that new ones of this isolation are copied
-// from.
-func (o *Operator) template(ctx context.Context, r *control.Record) (registry.ID, bool) {
+// template returns the tenant that new ones of this isolation and cluster are
+// copied from, if there is one. Who wants a copy and cannot have it must not
+// get an empty place instead, but the template itself has to come first.
+func (o *Operator) template(ctx context.Context, r *control.Record) (from registry.ID, wanted bool, err error) {
+	if o.deps.Config.Template == "" || !r.DSN.IsZero() || r.Isolation == registry.IsolationRow {
+		return registry.ID{}, false, nil
+	}
 	id, err := registry.ParseID(o.deps.Config.Template)
-	if err != nil || id == r.ID || !r.DSN.IsZero() || r.Isolation == registry.IsolationRow {
-		return registry.ID{}, false
+	if err != nil || id == r.ID {
+		return registry.ID{}, false, err
 	}
 	t, err := o.db.Record(ctx, id)
-	if err != nil || t.State == registry.StatusPending || t.Deleting || t.Isolation != r.Isolation || t.Cluster != r.Cluster {
-		return registry.ID{}, false
+	if errors.Is(err, control.ErrUnknown) {
+		return id, false, refuse(ErrState, "onboard.template names %s, which is no tenant; add it first, or leave the setting out", id)
 	}
-	return id, true
+	if err != nil {
+		return id, false, err
+	}
+	return id, t.Isolation == r.Isolation && t.Cluster == r.Cluster, nil
 }

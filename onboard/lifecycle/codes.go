@@ -30,6 +30,7 @@ func codeOf(err error) string {
 		{ErrUnsupported, "unsupported"},
 		{control.ErrTaken, "name_taken"},
 		{control.ErrStale, "stale"},
+		{control.ErrHeldUp, "held_up"},
 		{control.ErrExists, "tenant_exists"},
 		{onboard.ErrConflict, "name_taken"},
 		{onboard.ErrExport, "unsupported"},

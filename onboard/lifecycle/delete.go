@@ -72,13 +72,7 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 		}
 	}
 	j.step("record")
-	if err := o.db.Remove(ctx, r.ID); err != nil {
-		return err
-	}
-	if o.deps.Forget != nil {
-		o.deps.Forget(r.ID)
-	}
-	return nil
+	return o.db.Remove(ctx, r.ID) // who keeps something of the tenant's is told by the source
 }
 
 // dropClaimed drops the spare that a tenant had taken but not got when its

@@ -34,9 +34,6 @@ type Deps struct {
 	Plans map[string]registry.Plan
 	// Config is the onboard section.
 	Config onboard.Config
-	// Forget is called when a tenant was deleted, for whoever keeps something
-	// in the process by its id. May be nil.
-	Forget func(registry.ID)
 	// Audit keeps the trail; nil means Control.
 	Audit Auditor
 	// Step is told every step of an operation once it is written down and

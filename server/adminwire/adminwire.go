@@ -152,7 +152,6 @@ type MigrateRequest struct {
 	Run        string   `json:"run,omitempty"`     // down: the operation whose migrations are undone
 	Workers    int      `json:"workers,omitempty"` // default: what the budget leaves
 	DryRun     bool     `json:"dry_run,omitempty"` // answers a MigrationPlan
-	Shared     bool     `json:"shared,omitempty"`  // reserved: only the shared set
 }
 
 // MigrationPlan says who would get what.
