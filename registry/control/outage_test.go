@@ -97,6 +97,35 @@ func TestAListenerThatWasCutInSilenceIsFoundOutWithinThePoll(t *testing.T) {
 	until(t, "the suspension is known", func() bool { return d.Count()[registry.StatusSuspended] == 1 })
 }
 
+// The change is heard of and applied, and the way is cut before the others
+// could be told so.
+func TestAWayThatIsCutWhileAChangeIsNotedIsFoundOutWithinThePoll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	way := &wire{}
+	d := w.database(poll(3 * time.Second))
+	d.Through(way.dial)
+	must(t, d.Open(soon(t)))
+	t.Cleanup(d.Close)
+	other := w.open()
+	create(t, other, record("acme"))
+	must(t, d.Load(soon(t)))
+	held, err := w.conn().Begin(t.Context())
+	must(t, err)
+	defer func() { _ = held.Rollback(context.WithoutCancel(t.Context())) }()
+	_, err = held.Exec(t.Context(), "SELECT FROM poolkeeper.replicas FOR UPDATE") // notes wait
+	must(t, err)
+	update(t, other, "acme", func(r *control.Record) { r.Name = "heard of" })
+	until(t, "the change is applied", func() bool {
+		known, err := d.List(t.Context(), id("a"), 1)
+		return err == nil && len(known) == 1 && known[0].Name == "heard of"
+	})
+	way.cut()
+	must(t, held.Rollback(t.Context()))
+	update(t, other, "acme", func(r *control.Record) { r.State = registry.StatusSuspended })
+	until(t, "the suspension is known", func() bool { return d.Count()[registry.StatusSuspended] == 1 })
+}
+
 func TestADatabaseThatIsSilentFromTheStartIsAnErrorSoon(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

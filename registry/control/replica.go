@@ -66,8 +66,12 @@ func (d *Database) Applied(ctx context.Context, version uint64) error {
 	}
 }
 
-// noteApplied tells the others what this process has applied.
+// noteApplied tells the others what this process has applied. It is one small
+// statement, so a way to the database that was cut is not waited for longer
+// than for a question: whoever calls it could hear of no change meanwhile.
 func (d *Database) noteApplied(ctx context.Context, q querier, version int64) error {
+	ctx, cancel := context.WithTimeout(ctx, d.answering())
+	defer cancel()
 	const update = "UPDATE poolkeeper.replicas SET version = $2, seen_at = clock_timestamp() WHERE instance = $1"
 	if _, err := q.Exec(ctx, update, d.instance, version); err != nil {
 		return fmt.Errorf("telling what was applied: %w", err)
