@@ -16,8 +16,14 @@
 //
 //	name                                          type       labels                  replicas
 //	poolkeeper_acquire_duration_seconds           histogram  cluster, start          sum
+//	poolkeeper_admission_store_duration_seconds   histogram  -                       sum
+//	poolkeeper_admission_store_requests_total     counter    outcome                 sum
+//	poolkeeper_admissions_total                   counter    outcome                 sum
 //	poolkeeper_breakers_open                      gauge      cluster                 max
 //	poolkeeper_build_info                         gauge      go_version, revision, version  count
+//	poolkeeper_cache_reads_total                  counter    outcome                 sum
+//	poolkeeper_cache_store_duration_seconds       histogram  -                       sum
+//	poolkeeper_cache_store_requests_total         counter    outcome                 sum
 //	poolkeeper_cluster_connections                gauge      cluster, state          sum
 //	poolkeeper_cluster_connections_budget         gauge      cluster                 sum
 //	poolkeeper_cluster_waiting                    gauge      cluster                 sum
@@ -66,6 +72,10 @@
 // listed in Tenants, and, until the next window ends, those who have just
 // left the busiest. The rest is summed in tenant="_other", so the size of a
 // scrape does not depend on how many tenants there are.
+//
+// The pool of a tenant's reader is one beside the tenant's own, and so are its
+// series: tenant="acme+read" beside tenant="acme". It has a place of its own
+// among the busiest; that of a listed tenant is listed too.
 //
 // Busy is who acquires connections most. While there are free places the
 // first acquire is enough for one. From then on the places are given anew at

@@ -28,6 +28,12 @@ type instruments struct {
 	lookups  *index[string, prometheus.Counter]
 	routed   *index[routeKey, prometheus.Counter]
 	http     *index[httpKey, prometheus.Observer]
+	admitted *index[string, prometheus.Counter]
+	asked    *index[string, prometheus.Counter]
+	answers  prometheus.Histogram
+
+	cacheReads, cacheAsked *index[string, prometheus.Counter]
+	cacheAnswers           prometheus.Histogram
 
 	poolsOpened  *prometheus.CounterVec
 	poolsRetired *prometheus.CounterVec
@@ -48,6 +54,10 @@ func newInstruments(reg prometheus.Registerer) instruments {
 	routed := f.counter("routed_total", "Requests whose tenant was looked for, by the resolver that named it (none when none did) and outcome: resolved, refused."+sumReplicas, "resolver", "outcome")
 	acquires := f.histogram("acquire_duration_seconds", "Time until a lease got a connection, waiting included, by start: warm (a connection of the tenant's own), handoff (another tenant's), spare (one kept ready) or dial. Refused tries are in refusals_total."+sumReplicas, acquireBuckets(), "cluster", "start")
 	requests := f.histogram("http_request_duration_seconds", "Time to answer HTTP requests by route, method and class of status code."+sumReplicas, httpBuckets(), "route", "method", "code")
+	admitted := f.counter("admissions_total", "Requests that asked to be admitted, by outcome: ok, rate and in_flight when the tenant's limit was reached, store when the shared store could not be asked."+sumReplicas, "outcome")
+	asked := f.counter("admission_store_requests_total", "Questions to the store that replicas share their limits by, by outcome: ok, failed, and resting for those that were not asked because it had failed lately."+sumReplicas, "outcome")
+	reads := f.counter("cache_reads_total", "Reads that the cache was asked for, by where the answer came from: hit (kept here), shared (kept by another replica), collapsed (somebody else was reading it), miss (the database)."+sumReplicas, "outcome")
+	cacheAsked := f.counter("cache_store_requests_total", "Questions to the store that replicas share kept answers by, by outcome: ok, failed, and resting for those that were not asked because it had failed lately."+sumReplicas, "outcome")
 	return instruments{
 		leases:  newIndex(func(k string) prometheus.Counter { return leases.WithLabelValues(k) }),
 		reasons: newIndex(func(k string) prometheus.Counter { return reasons.WithLabelValues(k) }),
@@ -55,6 +65,14 @@ func newInstruments(reg prometheus.Registerer) instruments {
 		routed: newIndex(func(k routeKey) prometheus.Counter {
 			return routed.WithLabelValues(k.resolver, k.outcome)
 		}),
+		admitted: newIndex(func(k string) prometheus.Counter { return admitted.WithLabelValues(k) }),
+		asked:    newIndex(func(k string) prometheus.Counter { return asked.WithLabelValues(k) }),
+		answers: f.histogram("admission_store_duration_seconds", "Time until the store that replicas share their limits by had answered."+sumReplicas,
+			acquireBuckets()).WithLabelValues().(prometheus.Histogram),
+		cacheReads: newIndex(func(k string) prometheus.Counter { return reads.WithLabelValues(k) }),
+		cacheAsked: newIndex(func(k string) prometheus.Counter { return cacheAsked.WithLabelValues(k) }),
+		cacheAnswers: f.histogram("cache_store_duration_seconds", "Time until the store that replicas share kept answers by had answered."+sumReplicas,
+			acquireBuckets()).WithLabelValues().(prometheus.Histogram),
 		acquires: newIndex(func(k acquireKey) prometheus.Observer {
 			return acquires.WithLabelValues(k.cluster, k.start)
 		}),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/server/readcache"
 )
 
 // namespace is the prefix of every name.
@@ -27,7 +28,7 @@ type Build struct {
 }
 
 // Metrics counts what happens and serves the numbers. It is the Observer of
-// pools, registry, router and server. Safe for concurrent use; no method but
+// pools, registry, router, admission and server. Safe for concurrent use; no method but
 // Run blocks.
 type Metrics struct {
 	instruments
@@ -93,6 +94,16 @@ func (m *Metrics) startAtZero() {
 	}
 	for _, result := range []string{"hit", "negative_hit", "loaded", "unknown", "error"} {
 		m.lookups.at(result)
+	}
+	for _, outcome := range []string{resultOK, "rate", "in_flight", "store"} {
+		m.admitted.at(outcome)
+	}
+	for _, outcome := range []string{resultOK, resultFailed, storeResting} {
+		m.asked.at(outcome)
+		m.cacheAsked.at(outcome)
+	}
+	for _, outcome := range []readcache.Outcome{readcache.Hit, readcache.Shared, readcache.Collapsed, readcache.Miss} {
+		m.cacheReads.at(string(outcome))
 	}
 	for _, vec := range []*prometheus.CounterVec{m.onboarded, m.migrations, m.reloads} {
 		vec.WithLabelValues(resultOK)

@@ -20,8 +20,12 @@ import (
 	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/router/admission"
+	"github.com/poolkeeper/poolkeeper/router/admission/store"
 	"github.com/poolkeeper/poolkeeper/server"
+	"github.com/poolkeeper/poolkeeper/server/readcache"
 )
 
 // The real interfaces; a change of one breaks the build here.
@@ -30,6 +34,9 @@ var (
 	_ registry.Observer = (*metrics.Metrics)(nil)
 	_ router.Observer   = (*metrics.Metrics)(nil)
 	_ server.Observer   = (*metrics.Metrics)(nil)
+
+	_ admission.Observer = (*metrics.Metrics)(nil)
+	_ readcache.Observer = (*metrics.Metrics)(nil)
 )
 
 // And what Watch is meant for.
@@ -71,6 +78,15 @@ func filled() *metrics.Metrics {
 	m.Routed("host", nil)
 	m.Routed("header", registry.ErrUnknown)
 	m.Routed("none", router.ErrNoTenant)
+	m.Routed("key", fmt.Errorf("%w: %w", router.ErrCredential, apikey.ErrRevoked))
+	m.Routed("jwt", nil)
+	m.Routed("header", admission.ErrRate)
+	m.Admitted(nil)
+	m.Admitted(admission.ErrRate)
+	m.StoreAsked(2*time.Millisecond, nil)
+	m.StoreAsked(0, store.ErrResting)
+	m.CacheRead(readcache.Hit)
+	m.CacheStoreAsked(time.Millisecond, nil)
 	m.HTTP("/sql", "POST", 200, 12*time.Millisecond)
 	m.HTTP("unmatched", "other", 404, time.Millisecond)
 	m.Reloaded(nil)

@@ -103,7 +103,18 @@ func (r *ranking) watch(id registry.ID) *entry {
 	if r.label == LabelNone || r.label == LabelTop && r.size.Load() >= r.room {
 		return nil
 	}
-	return r.admit(id, r.label == LabelAll)
+	return r.admit(id, r.label == LabelAll || r.readsFor(id))
+}
+
+// readsFor reports whether the pool is that of the reader of a tenant that is
+// listed, and so of one that never leaves. A reader is a series beside its
+// tenant's, as its pool is beside the tenant's: each has a maximum of its own.
+func (r *ranking) readsFor(id registry.ID) bool {
+	if !id.IsReader() {
+		return false
+	}
+	e, ok := r.entries.Load(id.Tenant())
+	return ok && e.(*entry).fixed
 }
 
 // counts is acquired for a tenant that may not even exist: it counts nothing

@@ -6,7 +6,10 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/router/admission"
+	"github.com/poolkeeper/poolkeeper/router/token"
 )
 
 // An outcome is what a tenant's request for a connection came to.
@@ -41,8 +44,31 @@ type refusal struct {
 // contexts, which anything may wrap, stand last. The budget's stand above
 // ErrDatabase: exhaustion is no outage, wherever it was met. The row without an
 // error is for all others.
-func refusals() []refusal {
+func refusals() []refusal { return append(credentialRefusals(), otherRefusals()...) }
+
+// credentialRefusals are those of credentials: each stands above what it is
+// wrapped in.
+func credentialRefusals() []refusal {
 	return []refusal{
+		{apikey.ErrMalformed, "key_malformed", outcomeRefused},
+		{apikey.ErrUnknown, "key_unknown", outcomeRefused},
+		{apikey.ErrExpired, "key_expired", outcomeRefused},
+		{apikey.ErrRevoked, "key_revoked", outcomeRefused},
+		{token.ErrMalformed, "token_malformed", outcomeRefused},
+		{token.ErrSignature, "token_signature", outcomeRefused},
+		{token.ErrExpired, "token_expired", outcomeRefused},
+		{token.ErrClaims, "token_claims", outcomeRefused},
+		{token.ErrKeys, "token_keys_unavailable", outcomeCapacity},
+		{router.ErrCredential, "credential", outcomeRefused},
+	}
+}
+
+func otherRefusals() []refusal {
+	return []refusal{
+		{router.ErrProbing, "probing", outcomeRefused},
+		{admission.ErrRate, "rate", outcomeLimited},
+		{admission.ErrInFlight, "in_flight", outcomeLimited},
+		{admission.ErrStore, "admission_store", outcomeCapacity},
 		{router.ErrMalformed, "malformed", outcomeRefused},
 		{router.ErrReserved, "reserved", outcomeRefused},
 		{router.ErrConflict, "conflict", outcomeRefused},
@@ -52,6 +78,7 @@ func refusals() []refusal {
 		{registry.ErrInvalidID, "invalid_id", outcomeRefused},
 		{registry.ErrUnknown, "unknown", outcomeRefused},
 		{registry.ErrInactive, "inactive", outcomeRefused},
+		{registry.ErrNoReader, "no_reader", outcomeRefused},
 		{registry.ErrUnavailable, "registry_unavailable", outcomeCapacity},
 		{pools.ErrPreparing, "preparing", outcomeDatabase},
 		{pools.ErrPrepare, "not_prepared", outcomeDatabase},

@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +16,10 @@ import (
 	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/router/admission"
+	jwt "github.com/poolkeeper/poolkeeper/router/token"
 )
 
 // typed are the errors that refuse, by the name of their declaration.
@@ -47,8 +51,26 @@ var typed = map[string]struct {
 	"pools.ErrRecord":         {pools.ErrRecord, "record"},
 	"pools.ErrDrained":        {pools.ErrDrained, "drained"},
 	"pools.ErrReleased":       {pools.ErrReleased, "released"},
+	"registry.ErrNoReader":    {registry.ErrNoReader, "no_reader"},
+	"router.ErrCredential":    {router.ErrCredential, "credential"},
+	"router.ErrProbing":       {router.ErrProbing, "probing"},
+	"apikey.ErrMalformed":     {bad(apikey.ErrMalformed), "key_malformed"},
+	"apikey.ErrUnknown":       {bad(apikey.ErrUnknown), "key_unknown"},
+	"apikey.ErrExpired":       {bad(apikey.ErrExpired), "key_expired"},
+	"apikey.ErrRevoked":       {bad(apikey.ErrRevoked), "key_revoked"},
+	"token.ErrMalformed":      {bad(jwt.ErrMalformed), "token_malformed"},
+	"token.ErrSignature":      {bad(jwt.ErrSignature), "token_signature"},
+	"token.ErrExpired":        {bad(jwt.ErrExpired), "token_expired"},
+	"token.ErrClaims":         {bad(jwt.ErrClaims), "token_claims"},
+	"token.ErrKeys":           {jwt.ErrKeys, "token_keys_unavailable"},
+	"admission.ErrRate":       {admission.ErrRate, "rate"},
+	"admission.ErrInFlight":   {admission.ErrInFlight, "in_flight"},
+	"admission.ErrStore":      {admission.ErrStore, "admission_store"},
 	"pools.ErrNotWalled":      {pools.ErrNotWalled, "not_walled"},
 }
+
+// bad is how the router wraps what is wrong with a credential.
+func bad(reason error) error { return fmt.Errorf("%w: %w", router.ErrCredential, reason) }
 
 func reasons(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	t.Helper()
@@ -76,12 +98,12 @@ func TestEveryTypedErrorHasAReasonOfItsOwn(t *testing.T) {
 }
 
 // noRefusals are mistakes of a program and errors that no Observer gets.
-var noRefusals = []string{"router.ErrNoVisit", "router.ErrVisitClosed", "router.ErrResultTooLarge"}
+var noRefusals = []string{"router.ErrNoVisit", "router.ErrVisitClosed", "router.ErrResultTooLarge", "pools.ErrSetting"}
 
 // TestNoTypedErrorIsForgotten reads the declarations of the packages below.
 func TestNoTypedErrorIsForgotten(t *testing.T) {
 	t.Parallel()
-	for _, pkg := range []string{"registry", "pools", "router"} {
+	for _, pkg := range []string{"registry", "registry/apikey", "pools", "router", "router/admission", "router/token"} {
 		for _, name := range declared(t, pkg) {
 			if _, ok := typed[name]; !ok && !slices.Contains(noRefusals, name) {
 				t.Errorf("%s has no reason in refusals()", name)
@@ -98,11 +120,11 @@ func declared(t *testing.T, pkg string) []string {
 		t.Fatalf("no files of %s: %v", pkg, err)
 	}
 	var names []string
-	for _, path := range files {
-		if strings.HasSuffix(path, "_test.go") {
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +132,7 @@ func declared(t *testing.T, pkg string) []string {
 			if spec, ok := n.(*ast.ValueSpec); ok {
 				for _, ident := range spec.Names {
 					if ident.IsExported() && strings.HasPrefix(ident.Name, "Err") {
-						names = append(names, pkg+"."+ident.Name)
+						names = append(names, path.Base(pkg)+"."+ident.Name)
 					}
 				}
 			}

@@ -89,7 +89,7 @@ func (h *shelf) waitingLocked() (callers int, since int64) {
 // await waits for a connection, until the context or the queue's time ends.
 // Who has one being opened waits for that, which ends by itself.
 func (e *entry) await(ctx context.Context, w *caller) (*session, error) {
-	timer := time.NewTimer(e.keeper.cfg.QueueTimeout)
+	timer := time.NewTimer(orDefault(e.record.Load().Limits.QueueTimeout, e.keeper.cfg.QueueTimeout))
 	defer timer.Stop()
 	var err error
 	for err == nil {

@@ -40,7 +40,8 @@ type Config struct {
 	// Queue (queue) is the most callers of one tenant that may wait for a
 	// connection. Default 64.
 	Queue int
-	// QueueTimeout (queue_timeout) is how long each of them may. Default 5s.
+	// QueueTimeout (queue_timeout) is how long each of them may. A tenant's own
+	// is followed by those who begin to wait after it changed. Default 5s.
 	QueueTimeout time.Duration
 	// IdleAfter (idle_after) is how long a pool may stay unused before it is
 	// closed. Default 5m.
@@ -101,7 +102,9 @@ type Config struct {
 	// suspended or removed meanwhile, and when the keeper closes; callers wait
 	// as long as their own contexts allow, and who leaves gets ErrPreparing.
 	// An error is ErrPrepare to all who wait, and to those who come within the
-	// back-off after it. A change of the record has it called once more.
+	// back-off after it. A change of the record has it called once more. The
+	// pool of a tenant's reader has it called too, with the tenant's record,
+	// maybe while the tenant's own pool does.
 	// Default: nothing is prepared.
 	Prepare func(ctx context.Context, t *registry.Tenant) error
 	// PrepareTimeout (prepare_timeout) is how long Prepare may take; it does
@@ -111,7 +114,7 @@ type Config struct {
 	// Refresh is asked when a server refused the password of a tenant's own
 	// login (SQLSTATE 28P01), and the record's NextPassword too: it reads the
 	// record again, say, or has the password set back, and returns what to try
-	// next; zero is nothing. One call at a time for a pool, answering all of
+	// next; zero is nothing. For a tenant's reader t is the reader's record. One call at a time for a pool, answering all of
 	// its openings that wait; ctx ends after ConnectTimeout, and belongs to no
 	// caller. The opening keeps its slot of the budget meanwhile. Its error
 	// must hold no secret: it is logged, and the tenant's callers get the

@@ -20,6 +20,9 @@
 //     number of callers wait (flight.go), and which begins with Config.Prepare
 //     (prepare.go). Room is a place under the cap on
 //     live pools (room.go).
+//   - A reader is a tenant's second login, which may only read. Its pool is one
+//     like any other, under an id of its own (registry.ID.Reader): it counts
+//     towards MaxPools, and has its share of the budget.
 //   - The shelf is where a tenant's idle connections rest, and where a caller
 //     waits for one (shelf.go, callers.go). It stands before pgxpool, which
 //     opens and closes; what rests there counts as acquired in pgxpool.

@@ -56,6 +56,9 @@ var (
 	// ErrRecord is returned when a record cannot be turned into a pool: its
 	// cluster is not configured, or its connection string is not one.
 	ErrRecord = errors.New("pools: record cannot be opened")
+	// ErrSetting is returned by [Lease.InTxWith] for a setting that it does
+	// not make.
+	ErrSetting = errors.New("pools: setting cannot be made")
 	// ErrPin is wrapped in a DatabaseError when a new connection does not
 	// show what was pinned.
 	ErrPin = errors.New("pools: session is not what was pinned")

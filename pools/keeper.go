@@ -113,8 +113,11 @@ func (k *Keeper) now() int64 { return int64(time.Since(k.epoch)) }
 // is pinned without a lock; else it is created, once for all who ask, and
 // ctx bounds only this caller's wait. Release the lease.
 //
+// For id.Reader() it is the pool of the tenant's reader: one of its own, whose
+// login may only read.
+//
 // Errors: registry.ErrUnknown, registry.ErrInactive, registry.ErrUnavailable,
-// ErrRecord, ErrPoolLimit, ErrPrepare, ErrPreparing, ErrClosed, or the
+// registry.ErrNoReader, ErrRecord, ErrPoolLimit, ErrPrepare, ErrPreparing, ErrClosed, or the
 // context's.
 func (k *Keeper) Lease(ctx context.Context, id registry.ID) (*Lease, error) {
 	if e := k.index.find(id); e != nil && e.pin() { // its use is noted at release: until then the pin keeps it
@@ -171,5 +174,6 @@ func (k *Keeper) Apply(c registry.Change) {
 }
 
 // Evict retires the tenant's pool and reports whether there was one. Running
-// work finishes; the next lease opens a new pool.
+// work finishes; the next lease opens a new pool. The pool of the tenant's
+// reader goes under its own id.
 func (k *Keeper) Evict(id registry.ID) bool { return k.invalidate(id, ReasonEvicted) }

@@ -166,12 +166,6 @@ func (l *Lease) BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, err
 	return &leasedTx{Tx: tx, conn: c}, nil
 }
 
-// InTx runs fn in a transaction that is committed when fn returns nil and
-// rolled back when it returns an error or panics.
-func (l *Lease) InTx(ctx context.Context, options pgx.TxOptions, fn func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, l, options, fn)
-}
-
 // SendBatch sends b; the results must be closed, which gives the connection
 // back, unless the batch began a transaction: then its end does.
 func (l *Lease) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {

@@ -44,7 +44,8 @@ func (o override) over(l registry.Limits) registry.Limits {
 // SetLimits changes a tenant's MaxConns, Queue, Weight and GuaranteedConns
 // while the keeper runs, until its record changes or the program ends; what
 // is zero is as the record says. The pool stays: connections beyond a smaller
-// maximum are closed when they are idle.
+// maximum are closed when they are idle. The pool of the tenant's reader has
+// limits of its own, under its own id.
 func (k *Keeper) SetLimits(id registry.ID, l registry.Limits) error {
 	for _, n := range []struct {
 		field      string
@@ -132,16 +133,21 @@ func (k *Keeper) relimit(t *registry.Tenant) bool {
 // differsInLimits reports whether the pool would be opened for t as it is.
 func (e *entry) differsInLimits(t *registry.Tenant) bool {
 	own := e.tenant
-	mine, theirs := own.Limits, t.Limits
-	theirs.MaxConns, theirs.Queue = mine.MaxConns, mine.Queue
-	theirs.Weight, theirs.GuaranteedConns = mine.Weight, mine.GuaranteedConns
-	return mine == theirs && own.Status == t.Status && own.Cluster == t.Cluster && own.Isolation == t.Isolation &&
+	return pinned(own.Limits) == pinned(t.Limits) && own.Status == t.Status && own.Cluster == t.Cluster && own.Isolation == t.Isolation &&
 		own.Schema == t.Schema && own.Database == t.Database && own.Login == t.Login &&
 		own.Password == t.Password && own.NextPassword == t.NextPassword && own.DSN == t.DSN && own.SharedLogin == t.SharedLogin
 }
 
-// TenantOf returns the tenant whose live pool calls its sessions so on the
-// server.
+// pinned are the limits that a pool cannot follow: its sessions were started
+// with them, or its place among the others depends on them.
+func pinned(l registry.Limits) registry.Limits {
+	return registry.Limits{
+		StatementTimeout: l.StatementTimeout, IdleInTransactionTimeout: l.IdleInTransactionTimeout, IdleAfter: l.IdleAfter,
+	}
+}
+
+// TenantOf returns the tenant, or the reader, whose live pool calls its
+// sessions so on the server.
 func (k *Keeper) TenantOf(applicationName string) (registry.ID, bool) {
 	k.mu.Lock()
 	all := k.order.all()

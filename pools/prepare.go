@@ -16,7 +16,7 @@ var errRecordGone = errors.New("pools: the tenant was suspended or removed meanw
 // remembered like a database's, so that a broken tenant is not tried by each
 // who asks.
 func (k *Keeper) makeReady(ctx context.Context, f *flight, t *registry.Tenant) error {
-	key := target{cluster: t.Cluster, tenant: t.ID.String()} // apart from what its login is remembered by
+	key := target{cluster: t.Cluster, tenant: t.ID.Tenant().String()} // apart from what its login is remembered by
 	if k.breaker.left(key) > 0 {
 		return fmt.Errorf("tenant %s: %w: %w", t.ID, ErrPrepare, errBackedOff)
 	}
@@ -26,7 +26,7 @@ func (k *Keeper) makeReady(ctx context.Context, f *flight, t *registry.Tenant) e
 	ctx, abandon := context.WithCancelCause(ctx)
 	defer abandon(nil)
 	k.preparing(f, func() { abandon(errRecordGone) })
-	err := k.cfg.Prepare(ctx, t)
+	err := k.prepare(ctx, t)
 	stale := k.preparing(f, nil)
 	switch {
 	case err == nil:
@@ -37,6 +37,17 @@ func (k *Keeper) makeReady(ctx context.Context, f *flight, t *registry.Tenant) e
 		k.log.Error("tenant could not be prepared", "tenant", t.ID.String(), "cluster", t.Cluster, "error", err)
 	}
 	return fmt.Errorf("tenant %s: %w: %w", t.ID, ErrPrepare, err)
+}
+
+// prepare calls Config.Prepare. The data that a reader sees is its tenant's, and
+// no login that may only read could make it ready.
+func (k *Keeper) prepare(ctx context.Context, t *registry.Tenant) (err error) {
+	if t.ID.IsReader() {
+		if t, err = k.tenants.Tenant(ctx, t.ID.Tenant()); err != nil {
+			return err
+		}
+	}
+	return k.cfg.Prepare(ctx, t)
 }
 
 // preparing says how the preparation that a creation waits for is given up,

@@ -9,8 +9,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// entry is what the cache knows of one id. All fields but used are written
-// before the entry is published and never after.
+// entry is what the cache knows of one id. All fields but used and
+// reader are written before the entry is published and never after.
 type entry struct {
 	tenant *Tenant       // nil for an unknown id
 	err    error         // what a lookup returns instead: unknown, inactive, or nil
@@ -18,14 +18,32 @@ type entry struct {
 	until  time.Duration // when it must be asked again
 	epoch  uint64        // entries of earlier epochs must be asked again
 	used   atomic.Bool   // since the cache last thought of evicting it
+	// reader is derived from the record when it is first asked for.
+	reader atomic.Pointer[answer]
 }
 
-// answer is what the entry means for a caller.
-func (e *entry) answer() (*Tenant, error) {
-	if e.err != nil {
+// answer is what a lookup returns.
+type answer struct {
+	tenant *Tenant
+	err    error
+}
+
+// answer is what the entry means for a caller who asks for the tenant, or for
+// its reader.
+func (e *entry) answer(id ID) (*Tenant, error) {
+	switch {
+	case e.err != nil:
 		return nil, e.err
+	case !id.IsReader():
+		return e.tenant, nil
 	}
-	return e.tenant, nil
+	a := e.reader.Load()
+	if a == nil {
+		t, err := e.tenant.reader()
+		e.reader.CompareAndSwap(nil, &answer{t, err})
+		a = e.reader.Load()
+	}
+	return a.tenant, a.err
 }
 
 // cache is a bounded set of entries. get needs no lock; the others need the

@@ -3,21 +3,11 @@ package registry
 import (
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
 // The checks of single values. Each returns what is wrong and what would be
 // right, or "".
-
-// Bounds of limits.
-const (
-	maxConns   = 10_000
-	maxQueue   = 1_000_000
-	maxWeight  = 1000
-	minTimeout = time.Millisecond // less would reach the server as 0: no limit
-	maxTimeout = 24 * 24 * time.Hour
-)
 
 func checkStatus(s Status) string {
 	switch s {
@@ -93,33 +83,6 @@ func checkLogin(name string) string {
 	return ""
 }
 
-func checkCount(n, limit int) string {
-	if n < 0 || n > limit {
-		return fmt.Sprintf("is %d; it must be 1 to %d, or 0 for the default of pools", n, limit)
-	}
-	return ""
-}
-
-// checkWeight is for a weight that somebody wrote; 0, which in code means the
-// default, would mean no share at all.
-func checkWeight(n int) string {
-	if n < 1 || n > maxWeight {
-		return fmt.Sprintf("is %d; it must be 1 to %d", n, maxWeight)
-	}
-	return ""
-}
-
-func checkTimeout(d time.Duration) string {
-	switch {
-	case d < 0:
-		return fmt.Sprintf("is %s; a duration cannot be negative, and 0s means the default of pools", d)
-	case d > 0 && d < minTimeout, d > maxTimeout:
-		return fmt.Sprintf("is %s; it must be %s to %s, or 0s for the default of pools", d, minTimeout, maxTimeout)
-	default:
-		return ""
-	}
-}
-
 // quote shows a text of unknown length and content.
 func quote(text string) string {
 	const longest = 80
@@ -147,29 +110,6 @@ func checkValues(t *Tenant, wrong func(field, message string)) {
 	optional("schema", t.Schema, checkSchema)
 	optional("database", t.Database, checkDatabase)
 	optional("login", t.Login, checkLogin)
+	optional("read_login", t.ReadLogin, checkLogin)
 	t.Limits.check(func(field, message string) { report("limits."+field, message) })
-}
-
-// check checks every single limit; message is "" for what is right.
-func (l Limits) check(report func(field, message string)) {
-	report("max_conns", checkCount(l.MaxConns, maxConns))
-	report("queue", checkCount(l.Queue, maxQueue))
-	report("guaranteed_conns", checkCount(l.GuaranteedConns, maxConns))
-	if l.Weight != 0 {
-		report("weight", checkWeight(l.Weight))
-	}
-	report("statement_timeout", checkTimeout(l.StatementTimeout))
-	report("idle_in_transaction_timeout", checkTimeout(l.IdleInTransactionTimeout))
-	report("idle_after", checkTimeout(l.IdleAfter))
-}
-
-// overpromise says what is wrong when more connections are guaranteed than
-// allowed; where says where the latter is written. What is out of bounds by
-// itself was told.
-func (l Limits) overpromise(where string) string {
-	if l.MaxConns <= 0 || l.GuaranteedConns <= l.MaxConns || l.GuaranteedConns > maxConns {
-		return ""
-	}
-	return fmt.Sprintf("is %d, but max_conns is %d%s; no more can be guaranteed than are allowed",
-		l.GuaranteedConns, l.MaxConns, where)
 }

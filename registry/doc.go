@@ -17,6 +17,9 @@
 //   - A [Plan] is a named block of defaults. [ParseDocuments] fills it in,
 //     [ParseDeclared] also says what a tenant gave itself.
 //   - The [Registry] is the cached lookup in front of one source.
+//   - A reader is a tenant seen through its ReadLogin, which cannot write. It
+//     has an id ([ID.Reader]) that cannot be parsed, and a record that the
+//     Registry derives from the tenant's; no source lists it.
 //
 // # What each isolation pins
 //

@@ -12,6 +12,9 @@ var (
 	// ErrUnavailable is returned when the source cannot be asked and nothing
 	// is cached.
 	ErrUnavailable = errors.New("registry: source unavailable")
+	// ErrNoReader is returned for the reader of a tenant that has no login
+	// which can only read.
+	ErrNoReader = errors.New("registry: tenant has no login that can only read")
 	// ErrInvalidID is returned by ParseID.
 	ErrInvalidID = errors.New("registry: invalid tenant id")
 )

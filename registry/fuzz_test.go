@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/sourcetest"
@@ -27,6 +28,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("tenants: {a: &a {cluster: main, isolation: schema}, b: {<<: *a, login: b, password: x}}")
 	f.Add("plans: {r: {isolation: row, schema: s, login: l}}\ntenants: {a: {plan: r, cluster: other}}")
 	f.Add("plans: {p: {limits: {max_conns: 2, guaranteed_conns: 1}}}\ntenants: {a: {plan: p, cluster: main, isolation: schema, limits: {guaranteed_conns: 3, weight: 9}}}")
+	f.Add("plans: {p: {limits: {rate: 0.5, burst: 3, max_body: 2KiB}}}\ntenants: {a: {plan: p, cluster: main, isolation: schema, limits: {rate: .nan, cache_for: 1m, queue_timeout: 1s, in_flight: 9, max_result: 1GiB}}}")
 	f.Add("tenants: {a: {cluster: main, isolation: database, dsn: 'host=alias.internal dbname=a user=spare'}}")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "file:") || strings.Contains(text, "ssl") || strings.Contains(text, "service") || strings.Contains(text, "passfile") {
@@ -58,6 +60,10 @@ func FuzzParse(f *testing.F) {
 			}
 			l := tenant.Limits
 			if l.MaxConns > 0 && l.GuaranteedConns > l.MaxConns || l.GuaranteedConns < 0 || l.Weight < 0 || l.Weight > 1000 {
+				t.Fatalf("limits %+v", l)
+			}
+			if !(l.Rate >= 0 && l.Rate <= 1e6) || l.Burst < 0 || l.InFlight < 0 || l.CacheFor < 0 || l.CacheFor > time.Hour ||
+				l.MaxBody < 0 || l.MaxBody > 1<<30 || l.MaxResult < 0 || l.MaxResult > 1<<30 || l.QueueTimeout < 0 {
 				t.Fatalf("limits %+v", l)
 			}
 			if tenant.Login == "" && tenant.DSN.IsZero() && !tenant.SharedLogin {

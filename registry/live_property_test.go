@@ -23,6 +23,7 @@ func anyTenant(t *rapid.T, id string) *registry.Tenant {
 		Login:  from("login", "", "l1", "l2", "l3", "boss", "spare"),
 		Limits: registry.Limits{MaxConns: rapid.IntRange(0, 2).Draw(t, "max_conns")},
 	}
+	tenant.ReadLogin = from("read_login", "", "", "l1", "r1", "r1", "r2", "spare")
 	if rapid.IntRange(0, 9).Draw(t, "by dsn") == 0 {
 		tenant.Database, tenant.Login = "", ""
 		tenant.DSN = registry.NewSecret("host=alias.internal user=" + from("dsn", "l1", "l2") + " dbname=d1")
@@ -77,8 +78,9 @@ func (w *world) check(t *rapid.T, refused []registry.Refused) {
 	for _, got := range list {
 		served[got.ID] = got
 		want, err := static.Tenant(t.Context(), got.ID)
-		if err != nil || want.SharedLogin != got.SharedLogin {
-			t.Fatalf("SharedLogin of %s is %t, want %t (%v)", got.ID, got.SharedLogin, want.SharedLogin, err)
+		if err != nil || want.SharedLogin != got.SharedLogin || want.SharedReadLogin != got.SharedReadLogin {
+			t.Fatalf("of %s are shared: login %t, read login %t; want %t, %t (%v)",
+				got.ID, got.SharedLogin, got.SharedReadLogin, want.SharedLogin, want.SharedReadLogin, err)
 		}
 		w.versions(t, got)
 	}

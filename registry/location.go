@@ -13,10 +13,22 @@ func (at *location) dwelling() dwelling { return dwellingOf(&at.Tenant, at.datab
 
 func (at *location) role() login { return login{at.Cluster, at.login} }
 
+// roles are all logins of the record.
+func (at *location) roles() []login { return rolesOf(&at.Tenant, at.login) }
+
+// rolesOf are the logins of a record whose own is given.
+func rolesOf(t *Tenant, own string) []login {
+	roles := []login{{t.Cluster, own}}
+	if t.ReadLogin != "" {
+		roles = append(roles, login{t.Cluster, t.ReadLogin})
+	}
+	return roles
+}
+
 // same reports whether both say the same, apart from what the source derives.
 func (at *location) same(other *location) bool {
 	o := other.Tenant
-	o.SharedLogin = at.SharedLogin
+	o.SharedLogin, o.SharedReadLogin = at.SharedLogin, at.SharedReadLogin
 	return at.database == other.database && at.login == other.login && at.equal(&o)
 }
 
@@ -50,7 +62,7 @@ func (v *validation) locateAlone(t *Tenant) (*location, error) {
 	if err := own.problems.sorted(); err != nil {
 		return nil, err
 	}
-	at.SharedLogin = false
+	at.SharedLogin, at.SharedReadLogin = false, false
 	at.database, at.login = s.where.database, s.where.login
 	return at, nil
 }

@@ -19,10 +19,17 @@ type flight struct {
 
 // landing is what a flight brings its passengers.
 type landing struct {
-	tenant *Tenant
-	err    error
+	entry  *entry // nil when the source could not be asked
+	err    error  // why not
 	result string // for the Observer
 	purges uint64 // Registry.purges when it landed
+}
+
+func (l landing) answer(id ID) (*Tenant, error) {
+	if l.entry == nil {
+		return nil, l.err
+	}
+	return l.entry.answer(id)
 }
 
 // load asks the source, together with everybody who asks for the same id.
@@ -35,8 +42,9 @@ func (r *Registry) load(ctx context.Context, id ID) (*Tenant, error) {
 		return nil, r.left(ctx, id)
 	}
 	since := r.purges.Load()
+	tenant := id.Tenant() // nobody has a record of a reader
 	for {
-		arrival := r.flights.DoChan(id.name, func() (any, error) { return r.fly(ctx, id), nil })
+		arrival := r.flights.DoChan(tenant.name, func() (any, error) { return r.fly(ctx, tenant), nil })
 		select {
 		case got := <-arrival:
 			l := got.Val.(landing)
@@ -46,7 +54,7 @@ func (r *Registry) load(ctx context.Context, id ID) (*Tenant, error) {
 				continue
 			}
 			r.observe(l.result)
-			return l.tenant, l.err
+			return l.answer(id)
 		case <-ctx.Done():
 			return nil, r.left(ctx, id)
 		}
@@ -178,6 +186,5 @@ func (r *Registry) failed(id ID, cause error) landing {
 func (r *Registry) last(e *entry) time.Duration { return e.loaded + r.cfg.TTL + r.cfg.StaleFor }
 
 func (e *entry) landing(result string, purges uint64) landing {
-	t, err := e.answer()
-	return landing{t, err, result, purges}
+	return landing{entry: e, result: result, purges: purges}
 }

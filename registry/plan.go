@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 )
@@ -94,17 +93,4 @@ func (p *parser) finished(v *validation) map[string]Plan {
 		plans[name] = plan
 	}
 	return plans
-}
-
-// Over lays l over the limits of a plan: what is zero in l is the plan's.
-func (l Limits) Over(plan Limits) Limits {
-	return Limits{
-		MaxConns:                 cmp.Or(l.MaxConns, plan.MaxConns),
-		Queue:                    cmp.Or(l.Queue, plan.Queue),
-		GuaranteedConns:          cmp.Or(l.GuaranteedConns, plan.GuaranteedConns),
-		Weight:                   cmp.Or(l.Weight, plan.Weight),
-		StatementTimeout:         cmp.Or(l.StatementTimeout, plan.StatementTimeout),
-		IdleInTransactionTimeout: cmp.Or(l.IdleInTransactionTimeout, plan.IdleInTransactionTimeout),
-		IdleAfter:                cmp.Or(l.IdleAfter, plan.IdleAfter),
-	}
 }

@@ -125,12 +125,14 @@ func TestLimitsThatATenantGivesAreOverThoseOfItsPlan(t *testing.T) {
 	t.Parallel()
 	plan := registry.Limits{
 		MaxConns: 1, Queue: 2, GuaranteedConns: 1, Weight: 4, StatementTimeout: 5, IdleInTransactionTimeout: 6, IdleAfter: 7,
+		QueueTimeout: 8, Rate: 9.5, Burst: 10, InFlight: 11, MaxBody: 12, MaxResult: 13, CacheFor: 14,
 	}
 	if got := (registry.Limits{}).Over(plan); got != plan {
 		t.Errorf("nothing over the plan: %+v", got)
 	}
 	own := registry.Limits{
 		MaxConns: 11, Queue: 12, GuaranteedConns: 13, Weight: 14, StatementTimeout: 15, IdleInTransactionTimeout: 16, IdleAfter: 17,
+		QueueTimeout: 18, Rate: 19.5, Burst: 20, InFlight: 21, MaxBody: 22, MaxResult: 23, CacheFor: 24,
 	}
 	if got := own.Over(plan); got != own {
 		t.Errorf("everything over the plan: %+v", got)

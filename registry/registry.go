@@ -74,12 +74,13 @@ func New(cfg Config, src Source, obs Observer) (*Registry, error) {
 	}, nil
 }
 
-// Tenant returns the active record of id. Errors: [ErrUnknown], [ErrInactive],
-// [ErrUnavailable], or the context's.
+// Tenant returns the active record of id; for the id of a reader that of the
+// reader, which is made of the tenant's. Errors: [ErrUnknown], [ErrInactive],
+// [ErrNoReader], [ErrUnavailable], or the context's.
 func (r *Registry) Tenant(ctx context.Context, id ID) (*Tenant, error) {
-	if e, result := r.cached(id); e != nil {
+	if e, result := r.cached(id.Tenant()); e != nil {
 		r.observe(result)
-		return e.answer()
+		return e.answer(id)
 	}
 	return r.load(ctx, id)
 }
@@ -121,7 +122,8 @@ func (r *Registry) Count() map[Status]int {
 }
 
 // Subscribe has fn called after every change, once the cache no longer
-// answers with the old record. Call it before Run. fn must not block, nor
+// answers with the old record: for the tenant's id, then for its reader's,
+// whether there is one or not. Call it before Run. fn must not block, nor
 // change the source; calls for different changes may overlap.
 func (r *Registry) Subscribe(fn func(Change)) {
 	r.mu.Lock()
@@ -172,8 +174,10 @@ func (r *Registry) tell(c Change) {
 	r.mu.Lock()
 	subscribers := r.subscribers
 	r.mu.Unlock()
+	reader := Change{ID: c.ID.Reader(), Kind: c.Kind}
 	for _, fn := range subscribers {
 		fn(c)
+		fn(reader)
 	}
 }
 

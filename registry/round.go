@@ -68,7 +68,7 @@ func (r *round) withdraw(id ID) {
 
 // replace gives the record of an id that stays where it is.
 func (r *round) replace(old, at *location) {
-	if old.login != at.login {
+	if old.login != at.login || old.ReadLogin != at.ReadLogin {
 		r.leaveLogin(old)
 		r.enterLogin(at)
 	}
@@ -126,32 +126,38 @@ func (r *round) dweller(there place) ID {
 }
 
 func (r *round) enterLogin(at *location) {
-	if r.check.logins[at.role()] > 0 {
-		return // the cluster's own: shared by whoever has it
-	}
-	if partner := r.tenants.enter(at.role(), at.ID); !partner.IsZero() {
-		r.partners[partner] = true
+	for _, role := range at.roles() {
+		if r.check.logins[role] > 0 {
+			continue // the cluster's own: shared by whoever has it
+		}
+		if partner := r.tenants.enter(role, at.ID); !partner.IsZero() {
+			r.partners[partner] = true
+		}
 	}
 }
 
 func (r *round) leaveLogin(at *location) {
-	if r.check.logins[at.role()] > 0 {
-		return
-	}
-	if partner := r.tenants.leave(at.role(), at.ID); !partner.IsZero() {
-		r.partners[partner] = true
+	for _, role := range at.roles() {
+		if r.check.logins[role] > 0 {
+			continue
+		}
+		if partner := r.tenants.leave(role, at.ID); !partner.IsZero() {
+			r.partners[partner] = true
+		}
 	}
 }
 
-// share derives SharedLogin of the records of this round, and of those that
-// another came to or went from.
+// share derives SharedLogin and SharedReadLogin of the records of this round,
+// and of those that another came to or went from.
 func (r *round) share() {
-	shared := func(at *location) bool {
-		return r.check.logins[at.role()] > 0 || len(r.tenants[at.role()].more) > 0
+	used := func(role login) bool {
+		return r.check.logins[role] > 0 || len(r.tenants[role].more) > 0
 	}
+	shared := func(at *location) bool { return used(at.role()) }
+	readShared := func(at *location) bool { return used(login{at.Cluster, at.ReadLogin}) }
 	for _, at := range r.now {
 		if at != nil {
-			at.SharedLogin = shared(at)
+			at.SharedLogin, at.SharedReadLogin = shared(at), readShared(at)
 		}
 	}
 	for id := range r.partners {
@@ -161,6 +167,11 @@ func (r *round) share() {
 		if at := r.view.get(id); at.SharedLogin != shared(at) {
 			flipped := *at
 			flipped.SharedLogin = !at.SharedLogin // publish sees to the version
+			r.touch(id, &flipped)
+		}
+		if at := r.served(id); at.SharedReadLogin != readShared(at) {
+			flipped := *at
+			flipped.SharedReadLogin = !at.SharedReadLogin
 			r.touch(id, &flipped)
 		}
 	}

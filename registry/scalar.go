@@ -78,8 +78,8 @@ func (r *reader) flag(p pair, field string) given[bool] {
 	return g
 }
 
-func (r *reader) count(p pair, field string, limit int) given[int] {
-	return r.whole(p, field, 0, limit, func(n int) string { return checkCount(n, limit) })
+func (r *reader) count(p pair, field string, limit int, section string) given[int] {
+	return r.whole(p, field, 0, limit, func(n int) string { return checkCount(n, limit, section) })
 }
 
 func (r *reader) weight(p pair, field string) given[int] {
@@ -96,7 +96,7 @@ func (r *reader) whole(p pair, field string, least, most int, check func(int) st
 	return g
 }
 
-func (r *reader) duration(p pair, field string) given[time.Duration] {
+func (r *reader) duration(p pair, field string, check func(time.Duration) string) given[time.Duration] {
 	g := given[time.Duration]{at: p.at}
 	if !r.scalar(p, field) {
 		return g
@@ -106,7 +106,33 @@ func (r *reader) duration(p pair, field string) given[time.Duration] {
 		r.wrong(p, field, "is "+quote(p.value.Value)+`; it must be a duration with its unit, such as "500ms", "30s" or "5m"`)
 		return g
 	}
-	r.wrong(p, field, checkTimeout(g.value))
+	r.wrong(p, field, check(g.value))
+	return g
+}
+
+// rate reads a number that may have a fraction.
+func (r *reader) rate(p pair, field string) given[float64] {
+	g := given[float64]{at: p.at}
+	if p.value.Kind != yaml.ScalarNode || p.value.Tag != "!!int" && p.value.Tag != "!!float" || p.value.Decode(&g.value) != nil {
+		r.wrong(p, field, "must be a number, such as 5 or 0.5, without quotes")
+		return g
+	}
+	r.wrong(p, field, checkRate(g.value))
+	return g
+}
+
+// size reads a number of bytes, with a unit or without.
+func (r *reader) size(p pair, field string) given[int64] {
+	g := given[int64]{at: p.at}
+	if !r.scalar(p, field) {
+		return g
+	}
+	var ok bool
+	if g.value, ok = ParseSize(p.value.Value); !ok {
+		r.wrong(p, field, "is "+quote(p.value.Value)+"; it must be a whole number of bytes, or a size such as 512KiB or 10MiB")
+		return g
+	}
+	r.wrong(p, field, checkBytes(g.value))
 	return g
 }
 

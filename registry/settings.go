@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -16,9 +15,7 @@ type settings struct {
 	password, dsn                          given[Secret]
 	ddl                                    given[bool]
 	labels                                 map[string]string
-
-	maxConns, queue, guaranteedConns, weight              given[int]
-	statementTimeout, idleInTransactionTimeout, idleAfter given[time.Duration]
+	limitSettings
 }
 
 func tenantKeys() []string {
@@ -31,10 +28,6 @@ func tenantKeys() []string {
 // planKeys are those of a tenant that say nothing of one tenant alone.
 func planKeys() []string {
 	return []string{"cluster", "isolation", "schema", "database", "login", "password", "ddl", "limits"}
-}
-
-func limitKeys() []string {
-	return []string{"max_conns", "queue", "guaranteed_conns", "weight", "statement_timeout", "idle_in_transaction_timeout", "idle_after"}
 }
 
 // settings reads the mapping of a tenant or of a plan; nil when it is none.
@@ -77,7 +70,7 @@ func (r *reader) setting(s *settings, p pair, field string) {
 	case "labels":
 		s.labels = r.labels(p.value, field)
 	case "limits":
-		r.limits(s, p.value, field)
+		r.limits(&s.limitSettings, p.value, field)
 	}
 }
 
@@ -100,28 +93,6 @@ func (r *reader) labels(node *yaml.Node, field string) map[string]string {
 	return labels
 }
 
-func (r *reader) limits(s *settings, node *yaml.Node, field string) {
-	for _, p := range r.mapping(node, field, limitKeys()) {
-		path := field + "." + p.key
-		switch p.key {
-		case "max_conns":
-			s.maxConns = r.count(p, path, maxConns)
-		case "queue":
-			s.queue = r.count(p, path, maxQueue)
-		case "guaranteed_conns":
-			s.guaranteedConns = r.count(p, path, maxConns)
-		case "weight":
-			s.weight = r.weight(p, path)
-		case "statement_timeout":
-			s.statementTimeout = r.duration(p, path)
-		case "idle_in_transaction_timeout":
-			s.idleInTransactionTimeout = r.duration(p, path)
-		case "idle_after":
-			s.idleAfter = r.duration(p, path)
-		}
-	}
-}
-
 // over lays the settings of a tenant over those of its plan. The places that a
 // plan gives are those of shared tables: they reach a tenant only when it is
 // one of row isolation, and the login only as a whole.
@@ -130,13 +101,7 @@ func (s *settings) over(plan *settings) *settings {
 	merged.cluster = s.cluster.or(plan.cluster)
 	merged.isolation = s.isolation.or(plan.isolation)
 	merged.ddl = s.ddl.or(plan.ddl)
-	merged.maxConns = s.maxConns.or(plan.maxConns)
-	merged.queue = s.queue.or(plan.queue)
-	merged.guaranteedConns = s.guaranteedConns.or(plan.guaranteedConns)
-	merged.weight = s.weight.or(plan.weight)
-	merged.statementTimeout = s.statementTimeout.or(plan.statementTimeout)
-	merged.idleInTransactionTimeout = s.idleInTransactionTimeout.or(plan.idleInTransactionTimeout)
-	merged.idleAfter = s.idleAfter.or(plan.idleAfter)
+	merged.limitSettings = s.limitSettings.over(plan.limitSettings)
 	if Isolation(merged.isolation.value) != IsolationRow {
 		return &merged
 	}
@@ -165,16 +130,6 @@ func (s *settings) tenant(id ID) *Tenant {
 		t.Status = StatusActive
 	}
 	return t
-}
-
-func (s *settings) limits() Limits {
-	return Limits{
-		MaxConns: s.maxConns.value, Queue: s.queue.value,
-		GuaranteedConns: s.guaranteedConns.value, Weight: s.weight.value,
-		StatementTimeout:         s.statementTimeout.value,
-		IdleInTransactionTimeout: s.idleInTransactionTimeout.value,
-		IdleAfter:                s.idleAfter.value,
-	}
 }
 
 // defaults makes the plan, all but its password, which is still as written.

@@ -12,8 +12,9 @@ const (
 	Suspended ChangeKind = "suspended" // it was active and is not any more
 	Removed   ChangeKind = "removed"
 	// LimitsChanged is told instead of Changed when the record was active, is
-	// active, and differs in MaxConns, Queue, GuaranteedConns and Weight of
-	// its limits alone. A source that is not sure tells Changed.
+	// active, and differs in its ReadPassword and its limits alone, of which
+	// StatementTimeout, IdleInTransactionTimeout and IdleAfter are the same: a
+	// pool of the tenant's can go on. A source that is not sure tells Changed.
 	LimitsChanged ChangeKind = "limits"
 )
 

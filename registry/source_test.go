@@ -66,6 +66,11 @@ func render(t *testing.T, tenants []*registry.Tenant) string {
 			"statement_timeout":           tenant.Limits.StatementTimeout.String(),
 			"idle_in_transaction_timeout": tenant.Limits.IdleInTransactionTimeout.String(),
 			"idle_after":                  tenant.Limits.IdleAfter.String(),
+			"queue_timeout":               tenant.Limits.QueueTimeout.String(),
+			"rate":                        tenant.Limits.Rate, "burst": tenant.Limits.Burst, "in_flight": tenant.Limits.InFlight,
+			"max_body":   tenant.Limits.MaxBody,
+			"max_result": registry.FormatSize(tenant.Limits.MaxResult),
+			"cache_for":  tenant.Limits.CacheFor.String(),
 		}
 		if tenant.Limits.Weight != 0 {
 			record["limits"].(map[string]any)["weight"] = tenant.Limits.Weight

@@ -3,7 +3,6 @@ package registry
 import (
 	"maps"
 	"strings"
-	"time"
 )
 
 // Status says whether a tenant may be served.
@@ -26,34 +25,6 @@ const (
 	IsolationDatabase Isolation = "database"
 	IsolationRow      Isolation = "row"
 )
-
-// Limits bound one tenant. A zero field means the default of the pools
-// section.
-type Limits struct {
-	// MaxConns is the most connections the tenant's pool may open.
-	MaxConns int
-	// Queue is the most callers that may wait for one of them.
-	Queue int
-	// GuaranteedConns is how many of its connections are never taken from the
-	// tenant for others. At most MaxConns.
-	GuaranteedConns int
-	// Weight is the tenant's share of the cluster's budget under contention,
-	// relative to the others'; 0 means 1.
-	Weight int
-	// StatementTimeout is sent to the server as statement_timeout.
-	StatementTimeout time.Duration
-	// IdleInTransactionTimeout is sent to the server as
-	// idle_in_transaction_session_timeout.
-	IdleInTransactionTimeout time.Duration
-	// IdleAfter is how long the pool may stay unused before it is evicted.
-	IdleAfter time.Duration
-}
-
-// rest are the limits without those that a running pool can follow.
-func (l Limits) rest() Limits {
-	l.MaxConns, l.Queue, l.GuaranteedConns, l.Weight = 0, 0, 0, 0
-	return l
-}
 
 // Tenant is one record: who the tenant is and where its data lives. A
 // *Tenant that a [Source] or the [Registry] returned is shared and must not
@@ -80,6 +51,12 @@ type Tenant struct {
 	// NextPassword is what Password is about to be replaced by: while a
 	// rotation is under way either may be the one that the server takes.
 	NextPassword Secret
+	// ReadLogin is a second role, of the tenant alone, that may read its data
+	// and change nothing; "" means that there is none. ReadPassword is its
+	// own. See [ID.Reader]. It goes with a Login of the tenant's own, and
+	// neither with a DSN nor with row isolation.
+	ReadLogin    string
+	ReadPassword Secret
 	// DSN replaces the cluster's connection string altogether. It excludes
 	// Database, Login and Password.
 	DSN Secret
@@ -96,6 +73,8 @@ type Tenant struct {
 	// cluster, or the cluster itself, uses the same login. Such a tenant has
 	// no wall that SQL cannot climb.
 	SharedLogin bool
+	// SharedReadLogin is SharedLogin for ReadLogin.
+	SharedReadLogin bool
 }
 
 // Active reports whether the tenant may be served.
@@ -113,16 +92,19 @@ func (t *Tenant) equal(other *Tenant) bool {
 	return t.ID == other.ID && t.Name == other.Name && t.Status == other.Status &&
 		t.Plan == other.Plan && t.Cluster == other.Cluster && t.Isolation == other.Isolation &&
 		t.Schema == other.Schema && t.Database == other.Database && t.Login == other.Login &&
-		t.Password == other.Password && t.NextPassword == other.NextPassword && t.DSN == other.DSN && t.Limits == other.Limits &&
-		t.DDL == other.DDL && t.SharedLogin == other.SharedLogin && maps.Equal(t.Labels, other.Labels)
+		t.Password == other.Password && t.NextPassword == other.NextPassword &&
+		t.ReadLogin == other.ReadLogin && t.ReadPassword == other.ReadPassword && t.DSN == other.DSN && t.Limits == other.Limits &&
+		t.DDL == other.DDL && t.SharedLogin == other.SharedLogin &&
+		t.SharedReadLogin == other.SharedReadLogin && maps.Equal(t.Labels, other.Labels)
 }
 
-// sameButLimits reports whether both records say the same, apart from
-// MaxConns, Queue, GuaranteedConns and Weight of their limits: whether a pool
-// of the one can go on as a pool of the other.
+// sameButLimits reports whether both records say the same, apart from the
+// limits that a running pool follows and from ReadPassword: whether a pool of
+// the one can go on as a pool of the other.
 func (t *Tenant) sameButLimits(other *Tenant) bool {
 	a, b := *t, *other
 	a.Limits, b.Limits = a.Limits.rest(), b.Limits.rest()
+	a.ReadPassword = b.ReadPassword
 	return a.equal(&b)
 }
 

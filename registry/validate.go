@@ -75,7 +75,9 @@ func (v *validation) all(subjects []*subject) {
 	for _, s := range subjects {
 		if v.alone(s) {
 			v.located[s.ID] = s
-			v.logins[login{s.Cluster, s.where.login}]++
+			for _, role := range s.roles() {
+				v.logins[role]++
+			}
 		}
 	}
 	for _, s := range subjects {
@@ -85,8 +87,12 @@ func (v *validation) all(subjects []*subject) {
 	}
 	for _, s := range v.located {
 		s.SharedLogin = v.logins[login{s.Cluster, s.where.login}] > 1
+		s.SharedReadLogin = v.logins[login{s.Cluster, s.ReadLogin}] > 1
 	}
 }
+
+// roles are the logins of a record whose connections lead to a known place.
+func (s *subject) roles() []login { return rolesOf(s.Tenant, s.where.login) }
 
 // values checks every single value of a record that came from code.
 func (v *validation) values(s *subject) {
@@ -103,6 +109,7 @@ func (v *validation) alone(s *subject) bool {
 	if !v.locate(s) {
 		return false
 	}
+	v.readerApart(s)
 	if spare := v.sites[s.Cluster].spare; spare != "" && spare == s.where.login {
 		v.wrong(s, loginField(s), "is the login of clusters.%s.spare_dsn, which can become any tenant's; give the tenant one of its own", s.Cluster)
 	}
@@ -141,6 +148,7 @@ func (v *validation) particulars(s *subject) {
 	} else if s.Login == "" && !s.Password.IsZero() {
 		v.wrong(s, "password", "has no login to belong to; give the login too, or leave the password out")
 	}
+	v.readLogin(s)
 	v.guarantee(s)
 	v.isolation(s)
 }

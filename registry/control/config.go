@@ -75,6 +75,10 @@ type Options struct {
 	// Name is this process's, for locks, operations and replicas. Default
 	// host:pid.
 	Name string
+	// StaleFor is how long keys in memory are believed after the database
+	// should have been asked for changes, while it cannot be: for keys what
+	// registry.Config.StaleFor is for tenants. Default 0: not at all.
+	StaleFor time.Duration
 	// Log is told what nobody asked for: records that cannot be served,
 	// connections that were lost. nil means nobody listens.
 	Log Logger

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/registry/seal"
 )
 
@@ -22,7 +23,7 @@ type Database struct {
 	cfg      Config
 	clusters map[string]registry.Cluster
 	places   places
-	keys     *seal.Keyset // nil without control.keyset
+	keyset   *seal.Keyset // nil without control.keyset
 	name     string
 	instance string // the name, made unique: another process may have it after us
 	log      *slog.Logger
@@ -35,6 +36,13 @@ type Database struct {
 	live  *registry.Live
 	seen  sight
 	held  held
+
+	ring       *apikey.Ring
+	seasoning  seasoning
+	unseasoned atomic.Pointer[error] // why no key can be verified; nil when they can
+	staleFor   time.Duration
+	renewal    renewal
+	notedEvery time.Duration
 
 	stop    chan struct{} // closed by Close: everything in the background ends
 	stopped sync.Once
@@ -51,7 +59,7 @@ func New(cfg Config, o Options) (*Database, error) {
 	}
 	d := &Database{
 		cfg: cfg, clusters: o.Clusters, places: newPlaces(o.Clusters), name: o.Name, log: o.Log,
-		live: registry.NewLive(o.Clusters), stop: make(chan struct{}),
+		live: registry.NewLive(o.Clusters), ring: apikey.NewRing(), staleFor: o.StaleFor, notedEvery: notedEvery, stop: make(chan struct{}),
 	}
 	d.Share(MaxConns)
 	if d.name == "" {
@@ -80,7 +88,7 @@ func (d *Database) resolve() (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: control.keyset: %w", ErrKeyset, err)
 	}
-	if d.keys, err = seal.Parse(text); err != nil {
+	if d.keyset, err = seal.Parse(text); err != nil {
 		return fmt.Errorf("%w: control.keyset: %w", ErrKeyset, err)
 	}
 	return nil
@@ -142,6 +150,7 @@ func (d *Database) background(ctx context.Context, work func(context.Context)) {
 func (d *Database) Close() {
 	d.stopped.Do(func() {
 		close(d.stop)
+		d.renewal.end()
 		d.working.Wait()
 		if d.pool == nil {
 			return
@@ -150,8 +159,9 @@ func (d *Database) Close() {
 	})
 }
 
-// close leaves the list of replicas, as well as that goes: who is silent is
-// taken for gone soon anyway. It has no context because Close has none.
+// close leaves the list of replicas and writes the last uses of keys, as well
+// as that goes: who is silent is taken for gone soon anyway. It has no context
+// because Close has none.
 func (d *Database) close() {
 	defer d.pool.Close()
 	if d.pool.Stat().TotalConns() == 0 {
@@ -160,7 +170,10 @@ func (d *Database) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // see above
 	defer cancel()
 	_, err := d.pool.Exec(ctx, "DELETE FROM poolkeeper.replicas WHERE instance = $1", d.instance)
+	if err == nil {
+		err = d.noteUses(ctx)
+	}
 	if err != nil {
-		d.log.DebugContext(ctx, "this process is left on the list of replicas", "error", err)
+		d.log.DebugContext(ctx, "this process is left on the list of replicas, or uses of keys were not written", "error", err)
 	}
 }

@@ -17,11 +17,17 @@ var (
 	ErrUnknown = registry.ErrUnknown
 	// ErrStale is returned by Update when the record is of another version.
 	ErrStale = errors.New("control: the record has changed meanwhile")
-	// ErrTaken is returned for a schema or database that another tenant has;
-	// the text names the field.
+	// ErrTaken is returned for a schema, database or login for reading that
+	// another tenant has; the text names the field.
 	ErrTaken = errors.New("control: place is taken by another tenant")
 	// ErrNoSuch is returned for an operation that is not in the journal.
 	ErrNoSuch = errors.New("control: no such operation")
+	// ErrNoKey is returned, wrapped, for an API key that the tenant does not
+	// have.
+	ErrNoKey = errors.New("control: no such key")
+	// ErrTooManyKeys is returned, wrapped, for a tenant that has MaxKeys
+	// active keys.
+	ErrTooManyKeys = errors.New("control: the tenant has too many API keys")
 	// ErrHeldUp is returned when another transaction keeps everybody from
 	// writing records.
 	ErrHeldUp = errors.New("control: records cannot be written: another session holds them, such as one that is idle in transaction; look into pg_stat_activity and pg_locks")
@@ -53,6 +59,7 @@ const (
 	oneRecord   = "tenants_pkey"
 	ownSchema   = "tenants_own_schema"
 	ownDatabase = "tenants_own_database"
+	ownReader   = "tenants_own_reader"
 )
 
 // storing explains why a record could not be stored.
@@ -66,6 +73,9 @@ func storing(t *registry.Tenant, err error) error {
 		return fmt.Errorf("%w: %q", ErrExists, t.ID)
 	case ownSchema:
 		return fmt.Errorf("%w: schema: %q of cluster %s is not free for %q; give it another schema or database", ErrTaken, t.Schema, t.Cluster, t.ID)
+	case ownReader:
+		return fmt.Errorf("%w: read_login: a login of %q on cluster %s is another tenant's, or one login would both read and write; give each one of its own",
+			ErrTaken, t.ID, t.Cluster)
 	case ownDatabase:
 		field := "database"
 		if !t.DSN.IsZero() {

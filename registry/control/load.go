@@ -18,10 +18,11 @@ import (
 const ask = `SELECT concat_ws('/', (SELECT system_identifier FROM pg_catalog.pg_control_system()),
 		left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8),
 		(SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), 'poolkeeper.tenants'::regclass::oid),
-	greatest((SELECT coalesce(max(version), 0) FROM poolkeeper.tenants), (SELECT coalesce(max(version), 0) FROM poolkeeper.tombstones))`
+	greatest((SELECT coalesce(max(version), 0) FROM poolkeeper.tenants), (SELECT coalesce(max(version), 0) FROM poolkeeper.tombstones),
+		(SELECT coalesce(max(version), 0) FROM poolkeeper.keys), (SELECT coalesce(max(version), 0) FROM poolkeeper.key_tombstones))`
 
-// Load reads all records into memory; Tenant, List, Count and Watch answer
-// from it. From then on changes are followed until Close, in the background.
+// Load reads all records and keys into memory; Tenant, List, Count, Watch and
+// Key answer from it. From then on changes are followed until Close, in the background.
 // Records that cannot be served are left out and logged.
 func (d *Database) Load(ctx context.Context) error {
 	d.seen.mu.Lock()
@@ -34,6 +35,7 @@ func (d *Database) Load(ctx context.Context) error {
 	if !d.seen.follows {
 		d.seen.follows = true
 		d.background(ctx, d.follow)
+		d.background(ctx, d.keepNoting)
 	}
 	return nil
 }
@@ -59,6 +61,9 @@ func (d *Database) loadLocked(ctx context.Context, q beginner) error {
 		if err := tx.QueryRow(ctx, ask).Scan(&identity, &last); err != nil {
 			return err
 		}
+		if err := l.keys.readAll(ctx, tx); err != nil {
+			return err
+		}
 		return l.read(ctx, tx, selectServed+" ORDER BY t.id")
 	})
 	if err != nil {
@@ -66,6 +71,7 @@ func (d *Database) loadLocked(ctx context.Context, q beginner) error {
 	}
 	d.seen.identity, d.seen.own, d.seen.again = identity, l.own, false
 	clear(d.seen.refused)
+	d.serveKeys(&l.keys, true)
 	d.tellUnread(l)
 	d.tellRefused(d.live.Load(l.tenants), l.tenants)
 	d.seen.confirm(asked, last)
@@ -78,6 +84,7 @@ type loading struct {
 	tenants []*registry.Tenant
 	own     owned
 	unread  []unread
+	keys    keyring
 	// texts has one copy of each text that many records have.
 	texts map[string]string
 }
@@ -224,8 +231,10 @@ func (d *Database) applyLocked(ctx context.Context, q beginner, asked time.Time,
 		if err := l.read(ctx, tx, selectServed+" WHERE t.version > $1 ORDER BY t.id", since); err != nil {
 			return err
 		}
-		removed, err = tombstones(ctx, tx, since)
-		return err
+		if removed, err = tombstones(ctx, tx, since); err != nil {
+			return err
+		}
+		return l.keys.readSince(ctx, tx, since)
 	})
 	if err != nil {
 		return err
@@ -243,6 +252,9 @@ func (d *Database) applyLocked(ctx context.Context, q beginner, asked time.Time,
 			d.seen.own[t.ID] = own
 		}
 	}
+	// Keys before tenants: those of one that is gone must not open another of
+	// the same id.
+	d.serveKeys(&l.keys, false)
 	d.tellUnread(l)
 	d.tellRefused(d.live.Apply(l.tenants, removed), l.tenants)
 	d.seen.confirm(asked, last)

@@ -99,6 +99,7 @@ func (d *Database) open(w *row, t *registry.Tenant) error {
 	}
 	t.Password = get(fieldPassword, w.password)
 	t.NextPassword = get(fieldNextPassword, w.next)
+	t.ReadPassword = get(fieldReadPassword, w.readPassword)
 	t.DSN = get(fieldDSN, w.dsn)
 	return err
 }
@@ -115,6 +116,7 @@ func (d *Database) openWhatOpens(ctx context.Context, w *row, t *registry.Tenant
 	}
 	t.Password = get(fieldPassword, w.password)
 	t.NextPassword = get(fieldNextPassword, w.next)
+	t.ReadPassword = get(fieldReadPassword, w.readPassword)
 	t.DSN = get(fieldDSN, w.dsn)
 }
 

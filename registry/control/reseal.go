@@ -18,7 +18,7 @@ const resealed = 200
 // many were not yet. One that cannot be opened stays as it is and is part of
 // the error, which comes after all others were sealed.
 func (d *Database) Reseal(ctx context.Context) (int, error) {
-	if d.keys == nil {
+	if d.keyset == nil {
 		return 0, fmt.Errorf("%w: control.keyset is not set, and there is nothing to seal with", ErrKeyset)
 	}
 	n, err := d.resealCanary(ctx)
@@ -26,6 +26,14 @@ func (d *Database) Reseal(ctx context.Context) (int, error) {
 		return n, err
 	}
 	var wrong []error
+	switch peppers, err := d.resealPepper(ctx); {
+	case errors.Is(err, ErrKeyset):
+		wrong = append(wrong, err)
+	case err != nil:
+		return n, fmt.Errorf("control: sealing the pepper of keys again: %w", err)
+	default:
+		n += peppers
+	}
 	for _, table := range sealedTables() {
 		for after, more := "", true; more; {
 			page, err := d.resealPage(ctx, table, after)
@@ -42,10 +50,10 @@ func (d *Database) Reseal(ctx context.Context) (int, error) {
 
 func (d *Database) resealCanary(ctx context.Context) (int, error) {
 	old, err := d.canary(ctx)
-	if err != nil || d.keys.Current(old) {
+	if err != nil || d.keyset.Current(old) {
 		return 0, err
 	}
-	text, err := d.keys.Seal(registry.ID{}, fieldCanary, registry.NewSecret(canary))
+	text, err := d.keyset.Seal(registry.ID{}, fieldCanary, registry.NewSecret(canary))
 	if err == nil {
 		_, err = d.pool.Exec(ctx, "UPDATE poolkeeper.canary SET sealed = $1", text)
 	}
@@ -58,20 +66,21 @@ type sealedTable struct{ read, write string }
 
 func sealedTables() []sealedTable {
 	return []sealedTable{{
-		read: `SELECT id, password, next_password, dsn FROM poolkeeper.tenants WHERE id > $1
-			AND (password LIKE 'sealed:%' OR next_password LIKE 'sealed:%' OR dsn LIKE 'sealed:%') ORDER BY id LIMIT $2 FOR NO KEY UPDATE`,
-		write: "UPDATE poolkeeper.tenants SET password = $2, next_password = $3, dsn = $4 WHERE id = $1",
-	}, {
-		read: `SELECT id, password, '', '' FROM poolkeeper.spares WHERE id > $1 AND password LIKE 'sealed:%'
+		read: `SELECT id, password, next_password, read_password, dsn FROM poolkeeper.tenants WHERE id > $1
+			AND (password LIKE 'sealed:%' OR next_password LIKE 'sealed:%' OR read_password LIKE 'sealed:%' OR dsn LIKE 'sealed:%')
 			ORDER BY id LIMIT $2 FOR NO KEY UPDATE`,
-		write: "UPDATE poolkeeper.spares SET password = $2 WHERE id = $1 AND $3 = '' AND $4 = ''",
+		write: "UPDATE poolkeeper.tenants SET password = $2, next_password = $3, read_password = $4, dsn = $5 WHERE id = $1",
+	}, {
+		read: `SELECT id, password, '', '', '' FROM poolkeeper.spares WHERE id > $1 AND password LIKE 'sealed:%'
+			ORDER BY id LIMIT $2 FOR NO KEY UPDATE`,
+		write: "UPDATE poolkeeper.spares SET password = $2 WHERE id = $1 AND $3 = '' AND $4 = '' AND $5 = ''",
 	}}
 }
 
 // secrets are the texts of one row.
 type secrets struct {
-	id                  registry.ID
-	password, next, dsn string
+	id                        registry.ID
+	password, next, read, dsn string
 }
 
 // resealing is what became of one page of a table.
@@ -92,7 +101,7 @@ func (d *Database) resealPage(ctx context.Context, table sealedTable, after stri
 			return err
 		}
 		page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s secrets, err error) {
-			err = row.Scan((*storedID)(&s.id), &s.password, &s.next, &s.dsn)
+			err = row.Scan((*storedID)(&s.id), &s.password, &s.next, &s.read, &s.dsn)
 			return s, err
 		})
 		if err != nil {
@@ -102,7 +111,7 @@ func (d *Database) resealPage(ctx context.Context, table sealedTable, after stri
 		for _, s := range page {
 			if n := d.again(&s, &r); n > 0 {
 				r.sealed += n
-				batch.Queue(table.write, s.id.String(), s.password, s.next, s.dsn)
+				batch.Queue(table.write, s.id.String(), s.password, s.next, s.read, s.dsn)
 			}
 		}
 		if len(page) == resealed {
@@ -119,13 +128,13 @@ func (d *Database) again(s *secrets, r *resealing) int {
 	for _, f := range []struct {
 		field string
 		text  *string
-	}{{fieldPassword, &s.password}, {fieldNextPassword, &s.next}, {fieldDSN, &s.dsn}} {
-		if !seal.Sealed(*f.text) || d.keys.Current(*f.text) {
+	}{{fieldPassword, &s.password}, {fieldNextPassword, &s.next}, {fieldReadPassword, &s.read}, {fieldDSN, &s.dsn}} {
+		if !seal.Sealed(*f.text) || d.keyset.Current(*f.text) {
 			continue
 		}
-		secret, err := d.keys.Open(s.id, f.field, *f.text)
+		secret, err := d.keyset.Open(s.id, f.field, *f.text)
 		if err == nil {
-			*f.text, err = d.keys.Seal(s.id, f.field, secret)
+			*f.text, err = d.keyset.Seal(s.id, f.field, secret)
 		}
 		if err != nil {
 			r.wrong = append(r.wrong, err)

@@ -8,7 +8,7 @@ import (
 
 // servedColumns are what serving needs of a record, in the order of row.served.
 const servedColumns = `t.id, t.version, t.name, t.status, t.plan, t.cluster, t.isolation, t.schema_name, t.database_name,
-	t.login, t.password, t.next_password, t.dsn, t.ddl, t.limits, t.labels`
+	t.login, t.password, t.next_password, t.read_login, t.read_password, t.dsn, t.ddl, t.limits, t.labels`
 
 // recordColumns are the rest, in the order of row.rest.
 const recordColumns = `t.state, t.declared, t.reason, t.deleting, t.cloned_from, t.place, t.created_at, t.updated_at,
@@ -27,7 +27,9 @@ type row struct {
 	name, status             string
 	plan, cluster, isolation string
 	schema, database, login  string
-	password, next, dsn      string // as they are stored
+	readLogin                string
+	password, next           string // as they are stored; so are the next two
+	readPassword, dsn        string
 	ddl                      bool
 	limits                   storedLimits
 	labels                   map[string]string
@@ -43,7 +45,7 @@ type row struct {
 func (w *row) served() []any {
 	return []any{
 		(*storedID)(&w.id), &w.version, &w.name, &w.status, &w.plan, &w.cluster, &w.isolation, &w.schema, &w.database,
-		&w.login, &w.password, &w.next, &w.dsn, &w.ddl, &w.limits, (*storedLabels)(&w.labels),
+		&w.login, &w.password, &w.next, &w.readLogin, &w.readPassword, &w.dsn, &w.ddl, &w.limits, (*storedLabels)(&w.labels),
 	}
 }
 
@@ -56,21 +58,21 @@ func (w *row) all() []any {
 func (w *row) tenant() registry.Tenant {
 	return registry.Tenant{
 		ID: w.id, Name: w.name, Status: registry.Status(w.status), Plan: w.plan, Cluster: w.cluster,
-		Isolation: registry.Isolation(w.isolation), Schema: w.schema, Database: w.database, Login: w.login,
+		Isolation: registry.Isolation(w.isolation), Schema: w.schema, Database: w.database, Login: w.login, ReadLogin: w.readLogin,
 		Limits: w.limits.limits(), DDL: w.ddl, Labels: w.labels, Version: uint64(w.version), //nolint:gosec // the sequence begins at 1
 	}
 }
 
 // stored are the columns that a program writes, in the order of row.values.
 const stored = `name, state, declared, reason, deleting, cloned_from, plan, cluster, isolation, schema_name, database_name,
-	place, login, password, next_password, dsn, ddl, limits, labels`
+	place, login, password, next_password, read_login, read_password, dsn, ddl, limits, labels`
 
 // rowOf is what a record stores, but for its secrets.
 func (d *Database) rowOf(r *Record) *row {
 	return &row{
 		id: r.ID, name: r.Name, state: string(r.State), declared: string(r.Declared), reason: r.Reason,
 		deleting: r.Deleting, clonedFrom: r.ClonedFrom, plan: r.Plan, cluster: r.Cluster, isolation: string(r.Isolation),
-		schema: r.Schema, database: r.Database, place: d.places.of(&r.Tenant), login: r.Login, ddl: r.DDL,
+		schema: r.Schema, database: r.Database, place: d.places.of(&r.Tenant), login: r.Login, readLogin: r.ReadLogin, ddl: r.DDL,
 		limits: limitsOf(r.Own), labels: r.Labels,
 	}
 }
@@ -82,6 +84,6 @@ func (w *row) values() []any {
 	}
 	return []any{
 		w.name, w.state, w.declared, w.reason, w.deleting, w.clonedFrom.String(), w.plan, w.cluster, w.isolation, w.schema, w.database,
-		w.place, w.login, w.password, w.next, w.dsn, w.ddl, w.limits, labels,
+		w.place, w.login, w.password, w.next, w.readLogin, w.readPassword, w.dsn, w.ddl, w.limits, labels,
 	}
 }

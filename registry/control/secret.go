@@ -18,8 +18,10 @@ import (
 const (
 	fieldPassword     = "password"
 	fieldNextPassword = "next_password"
+	fieldReadPassword = "read_password"
 	fieldDSN          = "dsn"
 	fieldCanary       = "canary"
+	fieldPepper       = "pepper"
 )
 
 // canary is what the database proves the keyset with.
@@ -40,10 +42,10 @@ func (d *Database) put(id registry.ID, field string, secret registry.Secret) (st
 		return "", problem(id, field, "names a file by a relative path, which means another file for every process; write an absolute one")
 	case isReference(text):
 		return text, nil
-	case d.keys == nil:
+	case d.keyset == nil:
 		return "", fmt.Errorf("%w: control.keyset is not set, and %s of %q cannot be stored in clear; set it, or store a reference (env:NAME, file:PATH)", ErrKeyset, field, id)
 	default:
-		return d.keys.Seal(id, field, secret)
+		return d.keyset.Seal(id, field, secret)
 	}
 }
 
@@ -60,10 +62,10 @@ func (d *Database) get(id registry.ID, field, text string) (registry.Secret, err
 		return secret, nil
 	case !seal.Sealed(text):
 		return registry.Secret{}, fmt.Errorf("control: %s of %q is stored in clear, which is refused; rotate it", field, id)
-	case d.keys == nil:
+	case d.keyset == nil:
 		return registry.Secret{}, fmt.Errorf("%w: control.keyset is not set, and %s of %q is sealed", ErrKeyset, field, id)
 	default:
-		return d.keys.Open(id, field, text)
+		return d.keyset.Open(id, field, text)
 	}
 }
 
@@ -80,10 +82,10 @@ func (d *Database) checkKeyset(ctx context.Context) error {
 		return fmt.Errorf("asking for the sealed sample: %w", err)
 	case sealed == "":
 		return nil
-	case d.keys == nil:
+	case d.keyset == nil:
 		return fmt.Errorf("%w: control.keyset is not set, but the control database was sealed with one", ErrKeyset)
 	}
-	if secret, err := d.keys.Open(registry.ID{}, fieldCanary, sealed); err != nil || secret.Reveal() != canary {
+	if secret, err := d.keyset.Open(registry.ID{}, fieldCanary, sealed); err != nil || secret.Reveal() != canary {
 		return fmt.Errorf("%w: control.keyset is not the keyset that the control database was sealed with", ErrKeyset)
 	}
 	return nil
@@ -92,8 +94,8 @@ func (d *Database) checkKeyset(ctx context.Context) error {
 // canary returns the sealed sample, which it makes when there is a keyset; ""
 // for neither.
 func (d *Database) canary(ctx context.Context) (sealed string, err error) {
-	if d.keys != nil {
-		sealed, err = d.keys.Seal(registry.ID{}, fieldCanary, registry.NewSecret(canary))
+	if d.keyset != nil {
+		sealed, err = d.keyset.Seal(registry.ID{}, fieldCanary, registry.NewSecret(canary))
 		if err != nil {
 			return "", err
 		}

@@ -80,10 +80,10 @@ func (d *Database) beside(ctx context.Context, r *Record) (*registry.Tenant, err
 	switch {
 	case d.seen.loaded.Load() && t.Version <= uint64(d.seen.last.Load()): //nolint:gosec // the sequence begins at 1
 		return known, err // nothing newer; it may have been refused
-	case err == nil && known.Cluster == t.Cluster && known.Login == t.Login && known.DSN == t.DSN:
-		t.SharedLogin = known.SharedLogin
+	case err == nil && known.Cluster == t.Cluster && known.Login == t.Login && known.DSN == t.DSN && known.ReadLogin == t.ReadLogin:
+		t.SharedLogin, t.SharedReadLogin = known.SharedLogin, known.SharedReadLogin
 	default:
-		t.SharedLogin = true // who shares it is not known: the careful answer
+		t.SharedLogin, t.SharedReadLogin = true, true // who shares them is not known: the careful answer
 	}
 	if err == nil && t.Version <= known.Version {
 		t.Version = known.Version + 1 // numbers in memory run ahead where a change of another record changed this one

@@ -36,6 +36,14 @@ type storedLimits struct {
 	StatementTimeout         int64 `json:"statement_timeout_ms,omitempty"`
 	IdleInTransactionTimeout int64 `json:"idle_in_transaction_timeout_ms,omitempty"`
 	IdleAfter                int64 `json:"idle_after_ms,omitempty"`
+	QueueTimeout             int64 `json:"queue_timeout_ms,omitempty"`
+
+	Rate      float64 `json:"rate,omitempty"`
+	Burst     int     `json:"burst,omitempty"`
+	InFlight  int     `json:"in_flight,omitempty"`
+	MaxBody   int64   `json:"max_body,omitempty"`
+	MaxResult int64   `json:"max_result,omitempty"`
+	CacheFor  int64   `json:"cache_for_ms,omitempty"`
 }
 
 func limitsOf(l registry.Limits) storedLimits {
@@ -44,6 +52,9 @@ func limitsOf(l registry.Limits) storedLimits {
 		StatementTimeout:         l.StatementTimeout.Milliseconds(),
 		IdleInTransactionTimeout: l.IdleInTransactionTimeout.Milliseconds(),
 		IdleAfter:                l.IdleAfter.Milliseconds(),
+		QueueTimeout:             l.QueueTimeout.Milliseconds(),
+		Rate:                     l.Rate, Burst: l.Burst, InFlight: l.InFlight,
+		MaxBody: l.MaxBody, MaxResult: l.MaxResult, CacheFor: l.CacheFor.Milliseconds(),
 	}
 }
 
@@ -53,6 +64,9 @@ func (l storedLimits) limits() registry.Limits {
 		StatementTimeout:         time.Duration(l.StatementTimeout) * time.Millisecond,
 		IdleInTransactionTimeout: time.Duration(l.IdleInTransactionTimeout) * time.Millisecond,
 		IdleAfter:                time.Duration(l.IdleAfter) * time.Millisecond,
+		QueueTimeout:             time.Duration(l.QueueTimeout) * time.Millisecond,
+		Rate:                     l.Rate, Burst: l.Burst, InFlight: l.InFlight,
+		MaxBody: l.MaxBody, MaxResult: l.MaxResult, CacheFor: time.Duration(l.CacheFor) * time.Millisecond,
 	}
 }
 

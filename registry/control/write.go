@@ -28,7 +28,7 @@ func (d *Database) Create(ctx context.Context, r *Record) (*Record, error) {
 		return nil, err
 	}
 	const insert = "INSERT INTO poolkeeper.tenants (id, " + stored + `) VALUES
-		($20, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+		($22, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 		RETURNING version, status, created_at, updated_at`
 	err := d.write(ctx, func(ctx context.Context) error {
 		return d.pool.QueryRow(ctx, insert, append(w.values(), r.ID.String())...).Scan(&w.version, &w.status, &w.created, &w.updated)
@@ -54,7 +54,12 @@ func (d *Database) check(r *Record) error {
 	for _, s := range []struct {
 		field  string
 		secret *registry.Secret
-	}{{fieldPassword, &resolved.Password}, {fieldNextPassword, &resolved.NextPassword}, {fieldDSN, &resolved.DSN}} {
+	}{
+		{fieldPassword, &resolved.Password},
+		{fieldNextPassword, &resolved.NextPassword},
+		{fieldReadPassword, &resolved.ReadPassword},
+		{fieldDSN, &resolved.DSN},
+	} {
 		secret, err := s.secret.Resolve("")
 		if err != nil {
 			return problem(r.ID, s.field, err.Error())
@@ -143,15 +148,15 @@ func (d *Database) store(ctx context.Context, tx pgx.Tx, old *row, before, after
 		return nil
 	}
 	const update = "UPDATE poolkeeper.tenants SET (" + stored + `) =
-		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-		WHERE id = $20 RETURNING version, status, updated_at`
+		($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+		WHERE id = $22 RETURNING version, status, updated_at`
 	err := tx.QueryRow(ctx, update, append(w.values(), after.ID.String())...).Scan(&w.version, &w.status, &w.updated)
 	if err != nil {
 		return storing(&after.Tenant, err)
 	}
 	w.created, w.migrated, w.migrationError = old.created, old.migrated, old.migrationError
 	stored := d.record(w)
-	stored.Password, stored.NextPassword, stored.DSN = after.Password, after.NextPassword, after.DSN
+	stored.Password, stored.NextPassword, stored.ReadPassword, stored.DSN = after.Password, after.NextPassword, after.ReadPassword, after.DSN
 	*after = *stored
 	return nil
 }
@@ -161,16 +166,16 @@ func (d *Database) store(ctx context.Context, tx pgx.Tx, old *row, before, after
 // taken out of the configuration, can still be suspended.
 type place struct {
 	cluster, schema, database, login string
-	plan                             string
+	readLogin, plan                  string
 	isolation                        registry.Isolation
-	password, next, dsn              registry.Secret
+	password, next, read, dsn        registry.Secret
 	own                              registry.Limits
 }
 
 func placed(r *Record) place {
 	return place{
-		cluster: r.Cluster, schema: r.Schema, database: r.Database, login: r.Login, plan: r.Plan, isolation: r.Isolation,
-		password: r.Password, next: r.NextPassword, dsn: r.DSN, own: r.Own,
+		cluster: r.Cluster, schema: r.Schema, database: r.Database, login: r.Login, readLogin: r.ReadLogin, plan: r.Plan, isolation: r.Isolation,
+		password: r.Password, next: r.NextPassword, read: r.ReadPassword, dsn: r.DSN, own: r.Own,
 	}
 }
 
@@ -192,6 +197,7 @@ func (d *Database) seal(w, old *row, before, after *registry.Tenant) error {
 	}{
 		{fieldPassword, &w.password, old.password, before.Password, after.Password},
 		{fieldNextPassword, &w.next, old.next, before.NextPassword, after.NextPassword},
+		{fieldReadPassword, &w.readPassword, old.readPassword, before.ReadPassword, after.ReadPassword},
 		{fieldDSN, &w.dsn, old.dsn, before.DSN, after.DSN},
 	} {
 		*s.to = s.from

@@ -17,7 +17,8 @@ func recordComesBack(t *testing.T, f Fixture) {
 		Database: "Data-Base", Login: "acme login", Password: registry.NewSecret("it's #1: a 'secret'"),
 		Limits: registry.Limits{
 			MaxConns: 3, Queue: 7, GuaranteedConns: 2, Weight: 5, StatementTimeout: 1500 * time.Millisecond,
-			IdleInTransactionTimeout: time.Minute, IdleAfter: time.Hour,
+			IdleInTransactionTimeout: time.Minute, IdleAfter: time.Hour, QueueTimeout: 750 * time.Millisecond,
+			Rate: 0.25, Burst: 9, InFlight: 11, MaxBody: 4 << 10, MaxResult: 3 << 20, CacheFor: 90 * time.Second,
 		},
 		DDL: true, Labels: map[string]string{"Team.EU": "Red", "tier": "007", "on": "yes"},
 	}
@@ -119,6 +120,13 @@ func limits(t *testing.T, f Fixture) {
 		func(l *registry.Limits) { l.GuaranteedConns = 9 },
 		func(l *registry.Limits) { l.Weight = 9 },
 		func(l *registry.Limits) { *l = registry.Limits{MaxConns: 3, Queue: 3, GuaranteedConns: 3, Weight: 3} },
+		func(l *registry.Limits) { l.Rate = 0.5 },
+		func(l *registry.Limits) { l.Burst = 9 },
+		func(l *registry.Limits) { l.InFlight = 9 },
+		func(l *registry.Limits) { l.MaxBody = 4 << 10 },
+		func(l *registry.Limits) { l.MaxResult = 4 << 10 },
+		func(l *registry.Limits) { l.CacheFor = time.Second },
+		func(l *registry.Limits) { l.QueueTimeout = time.Second },
 	} {
 		f.Replace(t, with("acme", func(t *registry.Tenant) { change(&t.Limits) }))
 		if got := next(t, calls); len(got) != 1 || got[0].Kind != registry.LimitsChanged && got[0].Kind != registry.Changed {
@@ -210,6 +218,8 @@ func versionGrows(t *testing.T, f Fixture) {
 		func(t *registry.Tenant) { t.Limits.MaxConns = 9 },
 		func(t *registry.Tenant) { t.Limits.GuaranteedConns = 1 },
 		func(t *registry.Tenant) { t.Limits.Weight = 2 },
+		func(t *registry.Tenant) { t.Limits.Rate = 2.5 },
+		func(t *registry.Tenant) { t.Limits.CacheFor = time.Second },
 		func(t *registry.Tenant) { t.Limits.IdleAfter = time.Second },
 		func(t *registry.Tenant) { t.DDL = true },
 		func(t *registry.Tenant) { t.Labels = map[string]string{"a": ""} },
@@ -252,47 +262,4 @@ func comesBackNewer(t *testing.T, f Fixture) {
 	if now := lookup(t, f.Source, "acme").Version; now <= before {
 		t.Errorf("version was %d before the removal and is %d after the return", before, now)
 	}
-}
-
-func sharedLogin(t *testing.T, f Fixture) {
-	login := func(id, cluster, login string) *registry.Tenant {
-		return with(id, func(t *registry.Tenant) { t.Cluster, t.Login = cluster, login })
-	}
-	f.Replace(t,
-		tenant("alone"), login("one", "main", "both"), login("two", "main", "both"), login("away", "other", "both"),
-		login("none", "main", ""), login("same-as-cluster", "main", "app"), login("boss", "main", "boss"),
-		login("elsewhere", "other", "boss"), login("sole", "other", ""),
-		with("by-dsn", func(t *registry.Tenant) {
-			t.Login, t.DSN = "", registry.NewSecret("host=main.internal user=app dbname=x")
-		}),
-		with("by-alias", func(t *registry.Tenant) {
-			t.Login, t.DSN = "", registry.NewSecret("host=alias.internal user=app dbname=y")
-		}),
-		with("resting", func(t *registry.Tenant) { t.Login, t.Status = "rests", registry.StatusRetired }),
-		login("working", "main", "rests"),
-		login("case", "main", "Both"),
-	)
-	for id, want := range map[string]bool{
-		"alone": false, "one": true, "two": true, "away": false, "none": true, "same-as-cluster": true,
-		"boss": true, "elsewhere": false, "sole": true, "by-dsn": true, "by-alias": true, "resting": true, "working": true, "case": false,
-	} {
-		if got := lookup(t, f.Source, id).SharedLogin; got != want {
-			t.Errorf("SharedLogin of %s is %t, want %t", id, got, want)
-		}
-	}
-}
-
-func sharedFlips(t *testing.T, f Fixture) {
-	f.Replace(t, tenant("acme"))
-	calls := watch(t, f.Source, nil)
-	before := lookup(t, f.Source, "acme")
-	intruder := with("intruder", func(t *registry.Tenant) { t.Login = "acme" })
-	f.Replace(t, tenant("acme"), intruder)
-	expect(t, calls, "acme changed", "intruder added")
-	during := lookup(t, f.Source, "acme")
-	if before.SharedLogin || !during.SharedLogin || during.Version <= before.Version {
-		t.Errorf("before: %+v\nafter: %+v", before, during)
-	}
-	f.Replace(t, tenant("acme"))
-	expect(t, calls, "acme changed", "intruder removed")
 }

@@ -20,7 +20,7 @@ type Fixture struct {
 	// Replace makes the given records the only ones; it fails the test when
 	// it cannot. It may return before watchers were told.
 	Replace func(t *testing.T, tenants ...*registry.Tenant)
-	// Rotates says that records may have a NextPassword.
+	// Rotates says that records may have a NextPassword, and a ReadLogin.
 	Rotates bool
 }
 
@@ -61,6 +61,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"TheVersionGrowsWithEveryChange", versionGrows},
 		{"ARecordThatComesBackIsNewer", comesBackNewer},
 		{"ARotationIsAChange", rotation},
+		{"AReaderComesAndGoes", readers},
+		{"AReadersLoginIsSharedWhenAnotherRecordHasIt", sharedReader},
 		{"ALoginIsSharedWhenAnotherRecordHasIt", sharedLogin},
 		{"ALoginThatBecomesSharedIsAChange", sharedFlips},
 	} {
