@@ -53,6 +53,8 @@ func (pl *plan) becomes(to *plan) error {
 		return refuse(ErrSpare, "it is in database %s, and the tenant in %s", pl.database, to.database)
 	case t.Isolation == registry.IsolationDatabase && pl.schema != to.schema:
 		return refuse(ErrSpare, "it has schema %s, and the tenant %s", pl.schema, to.schema)
+	case from.ReadLogin != "" || t.ReadLogin != "":
+		return refuse(ErrSpare, "a reader is made for a tenant that is there; neither it nor the tenant may have one yet")
 	case pl.owner == to.owner || pl.login == to.login || pl.place() == to.place():
 		return refuse(ErrSpare, "it and the tenant have a name in common")
 	}
@@ -73,7 +75,7 @@ func (p *Provisioner) claim(ctx context.Context, a *admin, from, to *plan) error
 	if err := steps(ctx, a, to, []work{{"claim: names", rename}}); err != nil {
 		return err
 	}
-	rest := []work{{"connection as the tenant", func(ctx context.Context, _ *admin, pl *plan) error { return p.tryTenant(ctx, pl) }}}
+	rest := []work{{"connection as the tenant", p.tryLogin}}
 	if !renamed { // an earlier call did, and something may have changed since
 		rest = append([]work{{"settings of the login", p.roleSettings}, {"password of the login", p.password}}, rest...)
 	}

@@ -59,7 +59,11 @@ func (c *copying) copyDatabase(ctx context.Context, home *admin) error {
 	if !c.from.shared {
 		roles = append(roles, c.from.login)
 	}
-	for _, role := range roles {
+	readers, err := c.from.readers(ctx, home)
+	if err != nil {
+		return err
+	}
+	for _, role := range append(roles, readers...) {
 		if err := home.join(ctx, role); err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // heir is a role of the source, who owns in the copy what it owns, and who
-// takes its place in policies.
+// takes its place in policies, "" for nobody: then it is taken out of them.
 type heir struct{ from, owner, role string }
 
 // handOver makes what the source's roles own and may do in the copy the
@@ -25,9 +25,16 @@ func (c *copying) handOver(ctx context.Context, home *admin) error {
 		return err
 	}
 	defer inside.close(ctx)
+	readers, err := c.from.readers(ctx, home)
+	if err != nil {
+		return err
+	}
 	heirs := []heir{{c.from.owner, c.to.owner, c.to.owner}}
 	if c.from.login != c.to.login && !c.from.shared {
 		heirs = append(heirs, heir{c.from.login, c.to.ownsSchema(), c.to.login})
+	}
+	for _, reader := range readers { // the copy has none
+		heirs = append(heirs, heir{reader, c.to.ownsSchema(), ""})
 	}
 	return pgx.BeginFunc(ctx, inside.Conn, func(tx pgx.Tx) error {
 		for _, h := range heirs {
@@ -49,7 +56,7 @@ func (h heir) inherit(ctx context.Context, tx pgx.Tx) error {
 	}
 	policies, err := texts(ctx, tx, `select format('ALTER POLICY %I ON %s TO %s', y.polname, y.polrelid::regclass,
 			(select string_agg(case when r.rolname = $1 then quote_ident($2) else quote_ident(r.rolname) end, ', ') from pg_roles r where r.oid = any(y.polroles)))
-		from pg_policy y where (select oid from pg_roles where rolname = $1) = any(y.polroles)`, h.from, h.role)
+		from pg_policy y where $2 <> '' and (select oid from pg_roles where rolname = $1) = any(y.polroles)`, h.from, h.role)
 	if err != nil {
 		return err
 	}

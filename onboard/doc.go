@@ -26,6 +26,24 @@
 // connection string of its own is the business of whoever runs that database:
 // only the connection is tried.
 //
+// # The reader
+//
+// A tenant whose record has a ReadLogin has a second role, which may read what
+// the tenant's own login may read and change nothing: CONNECT, USAGE and SELECT,
+// also on what the tenant's migrations, or with ddl the tenant, will make; no
+// membership in any role. [Provisioner.Provision] and [Provisioner.MakeReader]
+// keep its rights exactly those, [Provisioner.SetReadPassword] changes its
+// password, and [Provisioner.Drop] removes it. A spare has none, and a clone
+// gets none. It exists with isolation schema and database, for a tenant with a
+// login of its own.
+//
+// What it does not give: PostgreSQL knows no right that is denied, so what the
+// tenant opens to everybody is open to its reader. A function of the tenant's
+// with SECURITY DEFINER runs with the rights of its owner and may write for
+// whoever calls it, and INSERT that is granted to PUBLIC is granted to the
+// reader as well. None of that reaches another tenant. The reader may change
+// its own password and settings, as every role may; both are set back.
+//
 // # What every database with tenants gets
 //
 // CONNECT and TEMPORARY are revoked from PUBLIC, as are pg_stat_activity; the

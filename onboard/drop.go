@@ -11,7 +11,7 @@ import (
 )
 
 // Drop removes the tenant's data for good: it ends the sessions of the
-// tenant's own login, and removes its schema with everything in it, whoever
+// tenant's own login and of its reader, and removes its schema with everything in it, whoever
 // made that, and what depends on it elsewhere (a view of the operator's that
 // reads it), or its database, or its rows; then the roles that are its own, with
 // what they may do and their large objects in other databases. A
@@ -83,7 +83,8 @@ func (p *Provisioner) emptying(own *belongings, pl *plan) []work {
 
 // belongings are what is there and the tenant's own.
 type belongings struct {
-	login, owner bool   // the roles
+	login, owner bool // the roles
+	readers      []string
 	database     bool   // is there; with database isolation: and the tenant's
 	schemaOwner  string // "" when the schema is not there
 	deletion     string // of the rows, with row isolation; "" for none
@@ -93,9 +94,12 @@ type belongings struct {
 func (a *admin) belongings(ctx context.Context, pl *plan) (own *belongings, err error) {
 	own = &belongings{}
 	if !pl.shared {
-		if own.login, err = a.owns(ctx, pl.login, pl.comment("login"), !pl.unborn()); err != nil {
+		if own.login, err = a.owns(ctx, pl.login, pl.comment(kindLogin), !pl.unborn()); err != nil {
 			return nil, err
 		}
+	}
+	if own.readers, err = a.ownReaders(ctx, pl); err != nil {
+		return nil, err
 	}
 	if own.owner, err = a.owns(ctx, pl.owner, pl.comment("owner"), pl.hasOwner() && !pl.unborn()); err != nil {
 		return nil, err
@@ -159,15 +163,23 @@ func (own *belongings) roles(pl *plan) (roles []string) {
 	if own.owner && !pl.row() {
 		roles = append(roles, pl.owner)
 	}
-	return roles
+	return append(roles, own.readers...)
 }
 
-// shut lets no new session of the login in. Provision opens it again.
+// shut lets no new session of the logins in. Provision opens them again.
 func (own *belongings) shut(ctx context.Context, a *admin, pl *plan) error {
-	if !own.login {
+	logins := own.readers
+	if own.login {
+		logins = append([]string{pl.login}, logins...)
+	}
+	if len(logins) == 0 {
 		return nil
 	}
-	return again(ctx, func() error { return a.exec(ctx, "", "ALTER ROLE "+quote(pl.login)+" CONNECTION LIMIT 0") })
+	var statements []string
+	for _, login := range logins {
+		statements = append(statements, "ALTER ROLE "+quote(login)+" CONNECTION LIMIT 0")
+	}
+	return again(ctx, func() error { return a.exec(ctx, "", statements...) })
 }
 
 // endSessions ends those of the tenant's roles; in a database of its own those

@@ -13,7 +13,11 @@ import (
 // Nobody can make a database while somebody is connected to template1, and what
 // lies in there would be in everybody's. pg_advisory_unlock_all stays: Poolkeeper tidies every session with it. Large
 // objects, which lie in no schema and under no quota, can still be read and
-// removed by their owners. Who may read all statistics keeps that.
+// removed by their owners. pg_logical_emit_message forges what whoever decodes
+// the log believes to be somebody else's. The input functions take a type by its
+// number, whatever schema it is in, and run the checks of its domains: types are
+// used as ever, because only whoever calls them by name needs the right. Who may
+// read all statistics keeps that.
 const publicRights = `
 select 'REVOKE ' || string_agg(x.privilege_type, ', ' order by x.privilege_type) || ' ON DATABASE $database FROM PUBLIC'
 from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
@@ -32,7 +36,8 @@ select 'REVOKE EXECUTE ON FUNCTION ' || string_agg(f.oid::regprocedure::text, ',
 from pg_proc f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) x
 where f.pronamespace = 'pg_catalog'::regnamespace
 	and ((f.proname ~ '^pg_(try_)?advisory_' and f.proname <> 'pg_advisory_unlock_all')
-		or f.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'lo_put', 'lo_truncate', 'lo_truncate64', 'lowrite'))
+		or f.proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lo_import', 'lo_put', 'lo_truncate', 'lo_truncate64', 'lowrite')
+		or f.proname in ('array_in', 'domain_in', 'multirange_in', 'range_in', 'record_in', 'pg_logical_emit_message'))
 	and x.grantee = 0 and x.privilege_type = 'EXECUTE'
 having count(*) > 0
 union all
@@ -61,6 +66,9 @@ func (p *Provisioner) harden(ctx context.Context, a *admin, pl *plan) error {
 		}
 		return a.exec(ctx, "", statements...)
 	})
+	if err == nil {
+		err = again(ctx, func() error { return a.limitFiles(ctx, pl, pl.login, pl.tenant.ReadLogin) })
+	}
 	if err != nil {
 		return err
 	}
@@ -96,12 +104,56 @@ func (a *admin) openRights(ctx context.Context) ([]string, error) {
 // warnOpen tells the operator what this administrator may not end.
 func (p *Provisioner) warnOpen(ctx context.Context, a *admin) error {
 	left, err := a.openRights(ctx)
+	if err == nil && !a.super && a.major >= 15 {
+		left, err = a.appendParameter(ctx, left)
+	}
 	if err != nil || len(left) == 0 {
 		return err
 	}
 	p.log.WarnContext(ctx, "onboard: PUBLIC may do more in this database than it should; have a superuser run these statements in it",
 		"database", a.Config().Database, "administrator", a.name, "statements", strings.Join(left, "; "))
 	return nil
+}
+
+// tempFiles is how much one session of a tenant's own login or reader may have
+// in temporary files: far more than a request needs, and not the whole disk.
+const tempFiles = "10GB"
+
+// limitFiles sets that, unless an operator has set a limit: on the server, for
+// the database or for the login.
+func (a *admin) limitFiles(ctx context.Context, pl *plan, logins ...string) error {
+	if pl.shared || (!a.super && a.major < 15) {
+		return nil
+	}
+	query := `select array(select r.rolname::text from pg_roles r where r.rolname = any ($1) and current_setting('temp_file_limit') = '-1'
+		and not exists (select from pg_db_role_setting s, unnest(s.setconfig) c
+			where s.setrole in (0, r.oid) and c like 'temp\_file\_limit=%'
+			and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))))`
+	if !a.super {
+		query += " where has_parameter_privilege('temp_file_limit', 'SET')"
+	}
+	var unlimited []string
+	if _, err := one(a.Query(ctx, query, logins))(&unlimited); err != nil || len(unlimited) == 0 {
+		return err
+	}
+	var statements []string
+	for _, login := range unlimited {
+		statements = append(statements, "ALTER ROLE "+quote(login)+" SET temp_file_limit = '"+tempFiles+"'")
+	}
+	return a.exec(ctx, "", statements...)
+}
+
+// appendParameter adds what lets the administrator limit temporary files, where
+// nothing limits them yet.
+func (a *admin) appendParameter(ctx context.Context, statements []string) ([]string, error) {
+	const query = `select 'GRANT SET ON PARAMETER temp_file_limit TO ' || quote_ident(current_user)
+		where current_setting('temp_file_limit') = '-1' and not has_parameter_privilege('temp_file_limit', 'SET')`
+	var grant string
+	lacks, err := one(a.Query(ctx, query))(&grant)
+	if err == nil && lacks {
+		statements = append(statements, grant)
+	}
+	return statements, err
 }
 
 // letIn lets the tenant connect.

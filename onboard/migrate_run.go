@@ -157,8 +157,13 @@ func (s *session) turnTo(ctx context.Context, c course, version int64) error {
 }
 
 // makeVersionTable makes goose's table before goose does, so that the login
-// never has, for a moment, the rights that it gets on new tables.
+// and the reader never have, for a moment, the rights that they get on new
+// tables.
 func (s *session) makeVersionTable(ctx context.Context, pl *plan) error {
+	readers, err := pl.readers(ctx, s)
+	if err != nil {
+		return err
+	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -172,6 +177,12 @@ func (s *session) makeVersionTable(ctx context.Context, pl *plan) error {
 	}
 	if err == nil && !pl.trapped() {
 		_, err = tx.ExecContext(ctx, "REVOKE ALL ON SEQUENCE "+quote(pl.schema, versionTable+"_id_seq")+" FROM PUBLIC, "+quote(pl.login))
+	}
+	if err == nil && len(readers) > 0 {
+		_, err = tx.ExecContext(ctx, "REVOKE ALL ON TABLE "+quote(pl.schema, versionTable)+" FROM "+quoteEach(readers))
+	}
+	if err == nil && len(readers) > 0 {
+		_, err = tx.ExecContext(ctx, "REVOKE ALL ON SEQUENCE "+quote(pl.schema, versionTable+"_id_seq")+" FROM "+quoteEach(readers))
 	}
 	if err != nil {
 		return errors.Join(err, tx.Rollback())

@@ -22,6 +22,8 @@ type plan struct {
 	database string
 	schema   string
 	login    string
+	kind     string // of the login, as its comment says
+	writer   string // in the plan of a reader: the tenant's own login
 	shared   bool   // the login belongs to several tenants
 	owner    string // owns the schema or the database; cannot log in
 	ownerOf  string // what the owner's comment says
@@ -65,7 +67,7 @@ func (pl *plan) placeOwner() string {
 
 // plan checks the record and derives the names.
 func (p *Provisioner) plan(t *registry.Tenant) (*plan, error) {
-	pl := &plan{tenant: t, foreign: !t.DSN.IsZero()}
+	pl := &plan{tenant: t, foreign: !t.DSN.IsZero(), kind: kindLogin}
 	cluster, ok := p.clusters[t.Cluster]
 	if !ok {
 		return nil, refuse(ErrCluster, "cluster %q is not configured", t.Cluster)
@@ -163,6 +165,9 @@ func (pl *plan) check() error {
 		return err
 	}
 	if err := checkRole(pl.login); err != nil {
+		return err
+	}
+	if err := pl.checkReader(); err != nil {
 		return err
 	}
 	if pl.tenant.Isolation != registry.IsolationDatabase {

@@ -141,7 +141,7 @@ func (p *Provisioner) place(ctx context.Context, home *admin, pl *plan) error {
 		return err
 	}
 	defer inside.close(ctx)
-	return steps(ctx, inside, pl, []work{
+	err = steps(ctx, inside, pl, []work{
 		{"privileges of the database", p.harden},
 		{"right to connect", p.letIn},
 		{"schema", p.schema},
@@ -149,8 +149,12 @@ func (p *Provisioner) place(ctx context.Context, home *admin, pl *plan) error {
 		{"password of the login", p.password},
 		{"tables", p.migrate},
 		{"privileges of the login", p.grant},
-		{"connection as the tenant", func(ctx context.Context, _ *admin, pl *plan) error { return p.tryTenant(ctx, pl) }},
+		{"connection as the tenant", p.tryLogin},
 	})
+	if err != nil || pl.tenant.ReadLogin == "" {
+		return err
+	}
+	return p.letRead(ctx, inside, pl)
 }
 
 // work is a step: a name and what it does.

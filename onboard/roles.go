@@ -11,7 +11,7 @@ import (
 const marker = `(select d.description from pg_shdescription d
 	where d.objoid = pg_roles.oid and d.classoid = 'pg_authid'::regclass and d.description like 'poolkeeper: %')`
 
-// roles makes the owner and the login, and lets the administrator act for
+// roles makes the owner, the login and the reader, and lets the administrator act for
 // them.
 func (p *Provisioner) roles(ctx context.Context, a *admin, pl *plan) error {
 	unlock, err := p.shares.lock(ctx, pl.tenant.Cluster)
@@ -30,7 +30,10 @@ func (p *Provisioner) roles(ctx context.Context, a *admin, pl *plan) error {
 	if err := steps(ctx, a, pl, []work{{"login", p.loginRole}, {"settings of the login", p.roleSettings}}); err != nil {
 		return fmt.Errorf("login %s: %w", pl.login, err)
 	}
-	return nil
+	if pl.tenant.ReadLogin == "" {
+		return nil
+	}
+	return p.readerRole(ctx, a, pl)
 }
 
 // role is what the catalogue says of one.
@@ -124,7 +127,7 @@ func (p *Provisioner) loginRole(ctx context.Context, a *admin, pl *plan) error {
 		if err != nil {
 			return err
 		}
-		comment := pl.comment("login")
+		comment := pl.comment(pl.kind)
 		if pl.shared {
 			comment = sharedComment
 		}

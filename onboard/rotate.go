@@ -32,7 +32,7 @@ func (p *Provisioner) SetPassword(ctx context.Context, t *registry.Tenant) error
 		return p.at(ctx, pl, pl.adminDatabase, func(home *admin) error {
 			return steps(ctx, home, pl, []work{
 				{"new password of the login", p.newPassword},
-				{"connection as the tenant", func(ctx context.Context, _ *admin, pl *plan) error { return p.tryTenant(ctx, pl) }},
+				{"connection as the tenant", p.tryLogin},
 			})
 		})
 	})

@@ -73,7 +73,7 @@ func (p *Provisioner) connectionLimit(pl *plan) int {
 	return 2*conns*max(1, p.clusters[pl.tenant.Cluster].Replicas) + besides
 }
 
-// LimitConnections gives the tenant's own login the CONNECTION LIMIT that
+// LimitConnections gives the tenant's own login, and its reader, the CONNECTION LIMIT that
 // follows from its limits: twice its most connections (two pools live side by
 // side while one drains) for each of the cluster's replicas, and 3 for a trial
 // and for whoever looks by hand. It changes nothing else, and nothing for a
@@ -87,7 +87,10 @@ func (p *Provisioner) LimitConnections(ctx context.Context, t *registry.Tenant) 
 			return err
 		}
 		return p.at(ctx, pl, pl.adminDatabase, func(home *admin) error {
-			return steps(ctx, home, pl, []work{{"connection limit", p.limit}})
+			if err := steps(ctx, home, pl, []work{{"connection limit", p.limit}}); err != nil || t.ReadLogin == "" {
+				return err
+			}
+			return steps(ctx, home, pl.reading(), []work{{"connection limit of the reader", p.limitReader}})
 		})
 	})
 }
@@ -112,7 +115,7 @@ func (a *admin) ownLogin(ctx context.Context, pl *plan) (role, error) {
 		return r, refuse(ErrConflict, "the login %s does not exist; provision the tenant", pl.login)
 	}
 	r.hasOrphan = false // to be taken over by Provision only
-	if err := r.belongs(pl.login, pl.comment("login")); err != nil {
+	if err := r.belongs(pl.login, pl.comment(pl.kind)); err != nil {
 		return r, err
 	}
 	return r, a.keep(ctx, pl.login, r, r.comment, true)

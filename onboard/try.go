@@ -9,11 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// tryLogin is tryTenant as a step.
+func (p *Provisioner) tryLogin(ctx context.Context, _ *admin, pl *plan) error {
+	return p.tryTenant(ctx, pl)
+}
+
 // tryTenant connects as the tenant and pins the session as its pool will.
 func (p *Provisioner) tryTenant(ctx context.Context, pl *plan) error {
 	conn, err := pgx.ConnectConfig(ctx, pl.user)
 	if err != nil {
-		return fmt.Errorf("trying the connection as the tenant: %w", err)
+		return fmt.Errorf("trying the connection as the %s: %w", pl.whose(), err)
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -27,9 +32,17 @@ func (p *Provisioner) tryTenant(ctx context.Context, pl *plan) error {
 		}
 	}
 	if err := p.pin(ctx, conn, pl); err != nil {
-		return fmt.Errorf("trying the session as the tenant: %w", err)
+		return fmt.Errorf("trying the session as the %s: %w", pl.whose(), err)
 	}
 	return nil
+}
+
+// whose is who the plan's login stands for.
+func (pl *plan) whose() string {
+	if pl.kind == kindReader {
+		return kindReader
+	}
+	return "tenant"
 }
 
 func (p *Provisioner) pin(ctx context.Context, conn *pgx.Conn, pl *plan) error {

@@ -43,6 +43,7 @@ func (c *patient) orphans(ctx context.Context) error {
 			return err
 		}
 		c.missing("role", roles, c.loginOf)
+		c.missing("role", roles, c.readerOf)
 		c.missing("database", c.databases, c.databaseOf)
 		return nil
 	})

@@ -97,6 +97,7 @@ func (c *patient) database(ctx context.Context, name string) {
 		{checkExtensions, c.extensions},
 		{checkOrphan, c.schemas},
 		{checkPrivileges, c.openRights},
+		{checkPrivileges, c.readers},
 	} {
 		c.run(ctx, check.name, c.inside(name), func(ctx context.Context) error {
 			return c.lookInto(ctx, name, func(tx pgx.Tx) error { return check.do(ctx, tx, name) })

@@ -26,10 +26,16 @@ func (p *powers) ask(ctx context.Context, tx pgx.Tx) error {
 }
 
 // privileges checks that the administrator can do its work, and that the login
-// of tenants can do no more than theirs.
+// of tenants and their readers can do no more than theirs.
 func (c *patient) privileges(ctx context.Context) error {
 	var login powers
-	if err := lookWith(ctx, c.dsn, func(tx pgx.Tx) error { return login.ask(ctx, tx) }); err != nil {
+	err := lookWith(ctx, c.dsn, func(tx pgx.Tx) error {
+		if err := login.ask(ctx, tx); err != nil {
+			return err
+		}
+		return c.strongReaders(ctx, tx)
+	})
+	if err != nil {
 		return err
 	}
 	c.tooStrong(login)

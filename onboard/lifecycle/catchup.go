@@ -45,14 +45,16 @@ func (o *Operator) catchUp(ctx context.Context, r *control.Record) error {
 
 // Prepare migrates a tenant that is behind, before its pool is opened. It is
 // what pools.Config.Prepare is with onboard.lazy. While somebody else works on
-// the tenant it waits: that may be a replica which migrates it, too.
+// the tenant it waits: that may be a replica which migrates it, too. Asked for
+// a reader it migrates the tenant, whose tables that reads.
 func (o *Operator) Prepare(ctx context.Context, t *registry.Tenant) error {
-	r, err := o.db.Record(ctx, t.ID)
+	id := t.ID.Tenant()
+	r, err := o.db.Record(ctx, id)
 	if err != nil || r.Migrated >= o.deps.Provisioner.Latest(&r.Tenant) {
 		return err
 	}
-	return o.lockedInTurn(ctx, t.ID, "migrate", func(ctx context.Context) error {
-		r, err := o.db.Record(ctx, t.ID)
+	return o.lockedInTurn(ctx, id, "migrate", func(ctx context.Context) error {
+		r, err := o.db.Record(ctx, id)
 		if err != nil {
 			return err
 		}

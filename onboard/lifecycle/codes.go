@@ -29,6 +29,8 @@ func codeOf(err error) string {
 		{ErrInput, "bad_request"},
 		{ErrUnsupported, "unsupported"},
 		{control.ErrTaken, "name_taken"},
+		{control.ErrNoKey, "key_unknown"},
+		{control.ErrKeyset, "unsupported"},
 		{control.ErrStale, "stale"},
 		{control.ErrHeldUp, "held_up"},
 		{control.ErrExists, "tenant_exists"},
@@ -42,6 +44,7 @@ func codeOf(err error) string {
 		{onboard.ErrPrivilege, "privilege"},
 		{onboard.ErrPower, "privilege"},
 		{onboard.ErrCluster, "cluster"},
+		{registry.ErrNoReader, "unsupported"},
 		{registry.ErrUnknown, "tenant_unknown"},
 	} {
 		if errors.Is(err, c.err) {

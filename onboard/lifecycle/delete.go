@@ -2,14 +2,16 @@ package lifecycle
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/control"
 )
 
 // Delete drops the data of a retired tenant, or of one that never became real,
-// and then its record. confirm is the id, typed again. A deletion that has
-// begun can only be finished. Errors: ErrConfirm, ErrState, ErrDeclared.
+// and then its record, and with it the tenant's API keys. confirm is the id,
+// typed again. A deletion that has begun can only be finished. The operation's
+// result is a [DeleteResult]. Errors: ErrConfirm, ErrState, ErrDeclared.
 func (o *Operator) Delete(ctx context.Context, by Actor, id registry.ID, confirm string, export bool) (control.Operation, error) {
 	if confirm != id.String() {
 		return control.Operation{}, refuse(ErrConfirm, "confirm must be the id, %s", id)
@@ -48,6 +50,9 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 			return err
 		}
 	}
+	if err := o.tellKeys(ctx, j, r.ID); err != nil {
+		return err
+	}
 	j.step("mark of the deletion")
 	marked, err := o.db.Update(ctx, r.ID, 0, func(r *control.Record) error {
 		if err := deletable(r); err != nil {
@@ -73,6 +78,26 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 	}
 	j.step("record")
 	return o.db.Remove(ctx, r.ID) // who keeps something of the tenant's is told by the source
+}
+
+// DeleteResult is the result of a deletion.
+type DeleteResult struct {
+	ExportResult     // when there was an export
+	Keys         int `json:"api_keys"` // how many went with the tenant
+}
+
+// tellKeys puts the keys into the result, beside the export.
+func (o *Operator) tellKeys(ctx context.Context, j *job, id registry.ID) (err error) {
+	result := DeleteResult{}
+	if export := j.snapshot().Result; len(export) > 0 {
+		if err := json.Unmarshal(export, &result.ExportResult); err != nil {
+			return err
+		}
+	}
+	if result.Keys, err = o.countKeys(ctx, id); err == nil {
+		j.result(result)
+	}
+	return err
 }
 
 // dropClaimed drops the spare that a tenant had taken but not got when its

@@ -209,10 +209,13 @@ func freeFields(r *control.Record) map[string]string {
 		"name": r.Name, "plan": r.Plan, "status": string(r.Declared), "labels": labelsText(r.Labels),
 		"limits.max_conns": count(r.Own.MaxConns), "limits.queue": count(r.Own.Queue),
 		"limits.guaranteed_conns": count(r.Own.GuaranteedConns), "limits.weight": count(r.Own.Weight),
+		"limits.burst": count(r.Own.Burst), "limits.in_flight": count(r.Own.InFlight), "limits.rate": rate(r.Own.Rate),
+		"limits.max_body": count(r.Own.MaxBody), "limits.max_result": count(r.Own.MaxResult),
 	}
 	for name, d := range map[string]fmt.Stringer{
 		"limits.statement_timeout": r.Own.StatementTimeout, "limits.idle_after": r.Own.IdleAfter,
 		"limits.idle_in_transaction_timeout": r.Own.IdleInTransactionTimeout,
+		"limits.queue_timeout":               r.Own.QueueTimeout, "limits.cache_for": r.Own.CacheFor,
 	} {
 		if fields[name] = d.String(); fields[name] == "0s" {
 			fields[name] = ""
@@ -221,11 +224,18 @@ func freeFields(r *control.Record) map[string]string {
 	return fields
 }
 
-func count(n int) string {
+func count[N int | int64](n N) string {
 	if n == 0 {
 		return ""
 	}
-	return strconv.Itoa(n)
+	return strconv.FormatInt(int64(n), 10)
+}
+
+func rate(perSecond float64) string {
+	if perSecond == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(perSecond, 'f', -1, 64)
 }
 
 func labelsText(labels map[string]string) string {

@@ -28,6 +28,9 @@
 // that dies leaves an operation that is told as interrupted; asking for the
 // same again finishes it, because every step looks before it acts.
 //
+// API keys and readers are made while the caller waits, and so are no
+// operations; see [Operator.CreateKey] and [Operator.MakeReader].
+//
 // One tenant is worked on by one operation at a time, whichever process it
 // runs in; a second one is refused with who holds the tenant.
 package lifecycle

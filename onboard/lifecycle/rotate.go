@@ -8,9 +8,10 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry/control"
 )
 
-// Rotate gives the tenant's login a new password. The record holds both while
-// the server changes from one to the other, so that no replica is ever without
-// one that works. Errors: ErrState, ErrInput.
+// Rotate gives the tenant's login a new password, and its reader, if it has
+// one, too. Of the login the record holds both while the server changes from
+// one to the other, so that no replica is ever without one that works; of the
+// reader the newer, and who comes too early waits. Errors: ErrState, ErrInput.
 func (o *Operator) Rotate(ctx context.Context, by Actor, id registry.ID) (control.Operation, error) {
 	r, err := o.db.Record(ctx, id)
 	if err == nil {
@@ -64,16 +65,21 @@ func (o *Operator) rotate(ctx context.Context, j *job, id registry.ID, next regi
 		r.Password, r.NextPassword = r.NextPassword, registry.Secret{}
 		return nil
 	})
-	if err == nil {
-		o.awaitReplicas(ctx, r)
+	if err != nil {
+		return err
 	}
-	return err
+	o.awaitReplicas(ctx, r)
+	return o.rotateReader(ctx, j, id)
 }
 
 // Password returns the password to try for a tenant whose login was refused:
 // the record's, when it is another by now, or the same after the server was
-// made to take it. It is what pools.Config.Refresh asks.
+// made to take it. It is what pools.Config.Refresh asks, also for readers,
+// which come with their own record.
 func (o *Operator) Password(ctx context.Context, t *registry.Tenant) (registry.Secret, error) {
+	if t.ID.IsReader() {
+		return o.readPassword(ctx, t)
+	}
 	r, err := o.db.Record(ctx, t.ID)
 	switch {
 	case err != nil:

@@ -24,6 +24,10 @@ type Patch struct {
 type LimitsPatch struct {
 	MaxConns, Queue, GuaranteedConns, Weight              *int
 	StatementTimeout, IdleInTransactionTimeout, IdleAfter *time.Duration
+	QueueTimeout, CacheFor                                *time.Duration
+	Rate                                                  *float64
+	Burst, InFlight                                       *int
+	MaxBody, MaxResult                                    *int64
 }
 
 // Set changes what may be changed of a tenant at any time. With a version
@@ -87,6 +91,13 @@ func (p LimitsPatch) apply(l *registry.Limits) {
 	set(&l.StatementTimeout, p.StatementTimeout)
 	set(&l.IdleInTransactionTimeout, p.IdleInTransactionTimeout)
 	set(&l.IdleAfter, p.IdleAfter)
+	set(&l.QueueTimeout, p.QueueTimeout)
+	set(&l.CacheFor, p.CacheFor)
+	set(&l.Rate, p.Rate)
+	set(&l.Burst, p.Burst)
+	set(&l.InFlight, p.InFlight)
+	set(&l.MaxBody, p.MaxBody)
+	set(&l.MaxResult, p.MaxResult)
 }
 
 func set[T any](field *T, value *T) {

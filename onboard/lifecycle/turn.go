@@ -26,9 +26,14 @@ func (o *Operator) locked(ctx context.Context, id registry.ID, what string, work
 // lockedInTurn is locked for work that nobody is there to ask for again: it
 // waits while somebody else works on the tenant, onboard.timeout at most.
 func (o *Operator) lockedInTurn(ctx context.Context, id registry.ID, what string, work func(context.Context) error) error {
+	return o.lockedWithin(ctx, o.deps.Config.Timeout, id, what, work)
+}
+
+// lockedWithin is locked, once the tenant is free within a time.
+func (o *Operator) lockedWithin(ctx context.Context, most time.Duration, id registry.ID, what string, work func(context.Context) error) error {
 	ticker := time.NewTicker(lockAgain)
 	defer ticker.Stop()
-	patience := time.NewTimer(o.deps.Config.Timeout)
+	patience := time.NewTimer(most)
 	defer patience.Stop()
 	for {
 		locked, unlock, err := o.db.Lock(ctx, id, what)
