@@ -11,20 +11,25 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/control"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/router/admission"
+	"github.com/poolkeeper/poolkeeper/router/token"
 	"github.com/poolkeeper/poolkeeper/server"
 )
 
 // Config is everything that the file and the environment say. Each section is
 // the Config that its package declares, documents and validates.
 type Config struct {
-	Server   server.Config
-	Router   router.Config
-	Pools    pools.Config
-	Registry registry.Config
-	Control  control.Config
-	Metrics  metrics.Config
-	Onboard  onboard.Config
-	Log      Log
+	Server server.Config
+	Router router.Config
+	JWT    token.Config
+	// Admission are the limits of tenants that have none of their own.
+	Admission admission.Config
+	Pools     pools.Config
+	Registry  registry.Config
+	Control   control.Config
+	Metrics   metrics.Config
+	Onboard   onboard.Config
+	Log       Log
 
 	// Clusters are the PostgreSQL servers by name. Pools.Clusters is the same
 	// map.
@@ -90,16 +95,18 @@ const (
 // Defaults returns the configuration of an empty file.
 func Defaults() *Config {
 	return &Config{
-		Server:   server.Defaults(),
-		Router:   router.Defaults(),
-		Pools:    pools.Defaults(),
-		Registry: registry.Defaults(),
-		Control:  control.Defaults(),
-		Metrics:  metrics.Defaults(),
-		Onboard:  onboard.Defaults(),
-		Log:      LogDefaults(),
-		Clusters: map[string]registry.Cluster{},
-		origins:  map[string]Origin{},
+		Server:    server.Defaults(),
+		Router:    router.Defaults(),
+		JWT:       token.Defaults(),
+		Admission: admission.Defaults(),
+		Pools:     pools.Defaults(),
+		Registry:  registry.Defaults(),
+		Control:   control.Defaults(),
+		Metrics:   metrics.Defaults(),
+		Onboard:   onboard.Defaults(),
+		Log:       LogDefaults(),
+		Clusters:  map[string]registry.Cluster{},
+		origins:   map[string]Origin{},
 	}
 }
 
@@ -126,6 +133,8 @@ func (c *Config) sections() []section {
 	return []section{
 		{"server", &c.Server},
 		{"router", &c.Router},
+		{"jwt", &c.JWT},
+		{"admission", &c.Admission},
 		{"pools", &c.Pools},
 		{"registry", &c.Registry},
 		{"control", &c.Control},

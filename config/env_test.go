@@ -32,6 +32,9 @@ func otherText(t *testing.T, s config.SettingInfo) (string, any) {
 	case v.CanInt():
 		v.SetInt(v.Int() + 1)
 		return fmt.Sprint(v.Int()), v.Interface()
+	case v.Kind() == reflect.Float64:
+		v.SetFloat(2.5)
+		return "2.5", v.Interface()
 	case v.Kind() == reflect.String:
 		v.SetString("other")
 		return "other", v.Interface()

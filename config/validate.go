@@ -100,12 +100,42 @@ func (l *loading) crossChecks() {
 		l.at("onboard.row_setting", `is "`+c.Onboard.RowSetting+`", but pools.row_setting is "`+c.Pools.RowSetting+`"; leave it out, or make them equal`)
 	}
 	c.Onboard.MaxConns = c.Pools.MaxConns
+	l.credentials()
 	if c.Onboard.Exports != "" {
 		c.Onboard.Exports = resolve(l.reader.dir, c.Onboard.Exports)
 	}
 	l.folder("onboard.migrations", &c.Onboard.Migrations)
 	l.folder("onboard.shared", &c.Onboard.Shared)
 	l.folder("tenants_dir", &c.TenantsDir)
+}
+
+// credentials holds the resolvers that verify to what they verify with.
+func (l *loading) credentials() {
+	c := l.config
+	if slices.Contains(c.Router.Resolvers, "key") && c.Control.DSN.IsZero() && !l.said("router.resolvers") {
+		l.at("router.resolvers", "lists key, but control.dsn is missing: keys are kept in the control database; set one up, or take key out")
+	}
+	listed := slices.Contains(c.Router.Resolvers, "jwt")
+	switch {
+	case listed && !c.JWT.Wanted() && !l.said("router.resolvers"):
+		l.at("router.resolvers", "lists jwt, but neither jwt.jwks nor jwt.secret is there to verify tokens with; give one, or take jwt out")
+	case !listed && c.JWT.Wanted() && !l.said("jwt.jwks"):
+		l.at("jwt.jwks", "or jwt.secret is there, but router.resolvers does not list jwt, so no token would be looked at; list it first, or remove the section")
+	}
+	if !strings.Contains(c.JWT.JWKS, "://") {
+		l.relative(&c.JWT.JWKS)
+	}
+	l.relative(&c.Server.TLS.Cert, &c.Server.TLS.Key)
+	l.relative(&c.Server.AdminTLS.Cert, &c.Server.AdminTLS.Key, &c.Server.AdminTLS.ClientCA)
+}
+
+// relative makes paths relative to the configuration file's own folder.
+func (l *loading) relative(paths ...*string) {
+	for _, path := range paths {
+		if *path != "" {
+			*path = resolve(l.reader.dir, *path)
+		}
+	}
 }
 
 // folder makes the path of a setting relative to the configuration file's

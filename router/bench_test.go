@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/router"
 )
 
@@ -17,7 +18,12 @@ func newOneRecord() tenantsFunc {
 
 func benchRouter(b *testing.B, cfg router.Config) *router.Router {
 	b.Helper()
-	r, err := router.New(cfg, newOneRecord(), &lender{}, nil)
+	return benchKeys(b, cfg, nil)
+}
+
+func benchKeys(b *testing.B, cfg router.Config, keys router.Keys) *router.Router {
+	b.Helper()
+	r, err := router.New(cfg, router.Deps{Tenants: newOneRecord(), Pools: &lender{}, Keys: keys})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -53,14 +59,76 @@ func BenchmarkRoute(b *testing.B) {
 	}
 }
 
+// The real set of keys, with a thousand: what a key costs beside what it leads
+// to, and what is saved where the same one stands in several places.
+func BenchmarkRouteWithKey(b *testing.B) {
+	keys, texts := newRing(1000)
+	key := texts[500]
+	for _, c := range []struct {
+		name string
+		request
+	}{
+		{"bearer", bearer(key)},
+		{"password", request{header: header(neon, "postgresql://user:"+key+"@acme.gw.example.com/db")}},
+		{"everywhere", request{
+			host: "acme.example.com", path: "/t/acme/sql",
+			header: header("Authorization", "Bearer "+key, "apikey", key, tenantID, "acme", neon, "postgresql://user:"+key+"@acme.gw.example.com/db"),
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			r, req := benchKeys(b, production("key", "host", "path", "neon", "header"), keys), c.build(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				visit, err := r.Route(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				visit.Close()
+			}
+		})
+	}
+}
+
 func BenchmarkRefusal(b *testing.B) {
-	r, req := benchRouter(b, production("header")), request{header: header(tenantID, "acme")}.build(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		_, err := r.Route(req)
-		if router.ProblemOf(err).Status != http.StatusUnauthorized {
-			b.Fatal(err)
-		}
+	limited := production("header")
+	limited.ProbeRate, limited.ProbeBurst = 1, 1
+	for _, c := range []struct {
+		name   string
+		cfg    router.Config
+		status int
+	}{
+		{"refused", quiet("header"), http.StatusUnauthorized},
+		{"probing", limited, http.StatusTooManyRequests},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			r, req := benchRouter(b, c.cfg), request{header: header(tenantID, "acme")}.build(b)
+			_, _ = r.Route(req)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := r.Route(req)
+				if router.ProblemOf(err).Status != c.status {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// A good request pays for the limit too: it asks whether its address may ask.
+func BenchmarkRouteBehindAProxy(b *testing.B) {
+	for name, cfg := range map[string]router.Config{"limited": production("path"), "unlimited": quiet("path")} {
+		b.Run(name, func(b *testing.B) {
+			r := benchRouter(b, cfg)
+			req := request{path: "/t/acme", remote: fromProxy, header: header("X-Forwarded-For", "198.51.100.1, 203.0.113.9, 10.0.0.2")}.build(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				visit, err := r.Route(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				visit.Close()
+			}
+		})
 	}
 }
 
@@ -79,22 +147,38 @@ func BenchmarkMiddleware(b *testing.B) {
 // One allocation is the visit itself; a second would be a mistake that grows
 // with every request.
 func TestRoutingAllocatesTheVisitAndNothingElse(t *testing.T) {
-	r, err := router.New(production("host", "path", "neon", "header"), newOneRecord(), &lender{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req := request{
-		host: "acme.example.com:8443", path: "/t/acme/sql", remote: fromProxy,
-		header: header(tenantID, "acme", neon, neonOf("acme.gw.example.com")),
-	}.build(t)
-	allocs := testing.AllocsPerRun(1000, func() {
-		visit, err := r.Route(req)
+	key := keyOf("acme")
+	keys := keysFunc(func() (apikey.Key, error) {
+		return apikey.Key{Tenant: registry.MustParseID("acme"), Scope: apikey.ScopeWrite}, nil
+	})
+	for name, c := range map[string]struct {
+		resolvers []string
+		request
+	}{
+		"places": {[]string{"host", "path", "neon", "header"}, request{
+			host: "acme.example.com:8443", path: "/t/acme/sql", remote: fromProxy,
+			header: header(tenantID, "acme", neon, neonOf("acme.gw.example.com"), "X-Forwarded-For", "203.0.113.9"),
+		}},
+		"a client": {[]string{"path"}, request{path: "/t/acme/sql"}},
+		"a key": {[]string{"key", "host", "path", "neon", "header"}, request{
+			host: "acme.example.com", path: "/t/acme/sql",
+			header: header("Authorization", "Bearer "+key, "apikey", key, tenantID, "acme", neon, "postgresql://user:"+key+"@acme.gw.example.com/db"),
+		}},
+	} {
+		r, err := router.New(production(c.resolvers...), router.Deps{Tenants: newOneRecord(), Pools: &lender{}, Keys: keys})
 		if err != nil {
 			t.Fatal(err)
 		}
-		visit.Close()
-	})
-	if allocs > 1 {
-		t.Errorf("%v allocations per request, want 1", allocs)
+		req := c.build(t)
+		allocs := testing.AllocsPerRun(1000, func() {
+			visit, err := r.Route(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			visit.Close()
+		})
+		if allocs > 1 {
+			t.Errorf("%s: %v allocations per request, want 1", name, allocs)
+		}
 	}
 }

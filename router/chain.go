@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 )
@@ -22,26 +23,34 @@ type resolver interface {
 
 // A way is a resolver as it was configured.
 type way struct {
-	resolver
-	name  string
-	place bool // class 2; see isPlace
-	open  bool // suffices without a credential
+	resolver   // nil for a credential, which the verifier reads
+	name       string
+	credential bool // class 1
+	place      bool // class 2; see classOf
+	open       bool // suffices without a credential
 }
 
-// A chain asks all of its ways, in the order of trust.
+// A chain asks all of its ways, in the order of trust: the verifier's are of
+// class 1 and come first.
 type chain struct {
-	ways    []way
-	proxies proxies
-	dev     bool
+	verifier verifier
+	ways     []way
+	proxies  proxies
+	dev      bool
 }
 
 // newChain expects a valid configuration.
-func newChain(cfg Config, p proxies) chain {
+func newChain(cfg Config, d Deps, p proxies) chain {
 	c := chain{proxies: p, dev: cfg.Dev}
+	c.verifier = verifier{keys: d.Keys, tokens: d.Tokens, dev: cfg.Dev}
 	reserved := newLabels(cfg.Reserved)
 	for _, name := range cfg.Resolvers {
-		w := way{name: name, place: isPlace(name)}
+		w := way{name: name, place: classOf(name) == classPlace}
 		switch name {
+		case byKey, byToken:
+			w.credential = true
+			c.verifier.ways = append(c.verifier.ways, w)
+			continue
 		case byHost:
 			w.resolver = newHostResolver(cfg.HostTemplate, reserved, p)
 		case byPath:
@@ -51,9 +60,7 @@ func newChain(cfg Config, p proxies) chain {
 		case byHeader:
 			w.resolver = newHeaderResolver(cfg.Header)
 		}
-		for _, open := range cfg.Open {
-			w.open = w.open || open == name
-		}
+		w.open = slices.Contains(cfg.Open, name)
 		c.ways = append(c.ways, w)
 	}
 	return c
@@ -62,7 +69,8 @@ func newChain(cfg Config, p proxies) chain {
 // resolve asks every way, also after one refused: neither the status nor the
 // time then tells which check it was.
 func (c *chain) resolve(req *http.Request) finding {
-	var f finding
+	f := finding{authenticated: len(c.verifier.ways) > 0}
+	c.verifier.verify(req, &f)
 	for i := range c.ways {
 		w := &c.ways[i]
 		id, err := w.resolve(req)
@@ -74,7 +82,7 @@ func (c *chain) resolve(req *http.Request) finding {
 		case !id.IsZero():
 			f.found(w, id)
 			if f.vouched == nil && c.suffices(w, req) {
-				f.vouched = w
+				f.vouch(w)
 			}
 		}
 	}
@@ -85,72 +93,6 @@ func (c *chain) resolve(req *http.Request) finding {
 // suffices reports whether the tenant may be served on this way's word alone.
 func (c *chain) suffices(w *way, req *http.Request) bool {
 	return c.dev || w.open || !w.place && c.proxies.sent(req)
-}
-
-// A finding is what the ways of a chain say together.
-type finding struct {
-	id  registry.ID // valid when err is nil
-	err error       // the first reason to refuse, in the order of trust
-
-	// place says that the request names a tenant, or something in its stead,
-	// by host or path: a refusal is then 404. It depends on how the request
-	// is written and never on which tenants exist.
-	place bool
-
-	first    *way // which found id first
-	vouched  *way // the first that found id and suffices
-	refused  *way // where err comes from
-	reserved *way // the first that read a reserved name
-	why      error
-}
-
-func (f *finding) nameless(w *way, err error) {
-	if f.reserved == nil {
-		f.reserved, f.why = w, err
-	}
-}
-
-func (f *finding) refuse(w *way, err error) {
-	f.place = f.place || w.place
-	if f.err == nil {
-		f.refused, f.err = w, err
-	}
-}
-
-func (f *finding) found(w *way, id registry.ID) {
-	f.place = f.place || w.place
-	switch {
-	case f.first == nil:
-		f.first, f.id = w, id
-	case f.id != id:
-		f.refuse(w, ErrConflict)
-	}
-}
-
-// conclude turns a finding without a tenant, or without anybody to vouch for
-// it, into a refusal.
-func (f *finding) conclude() {
-	switch {
-	case f.err != nil:
-	case f.first == nil && f.reserved != nil:
-		f.refuse(f.reserved, f.why)
-	case f.first == nil:
-		f.err = ErrNoTenant
-	case f.vouched == nil:
-		f.refuse(f.first, ErrUntrusted)
-	}
-}
-
-// by names the way that decided.
-func (f *finding) by() string {
-	switch {
-	case f.refused != nil:
-		return f.refused.name
-	case f.vouched != nil:
-		return f.vouched.name
-	default:
-		return byNone
-	}
 }
 
 // A refusal is an error that must look like every other refusal from outside.

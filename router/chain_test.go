@@ -83,7 +83,7 @@ func judgements() []judgement {
 		{"a header that is not listed", []string{"host"}, []string{"host"}, false, host("acme", direct(tenantID, "globex")), "acme", nil, "host"},
 		{"a malformed path that is not listed", []string{"host"}, []string{"host"}, false, host("acme", path("G_", direct())), "acme", nil, "host"},
 		{"only what is not listed", []string{"host"}, []string{"host"}, false, proxied(tenantID, "acme"), "", router.ErrNoTenant, "none"},
-		{"the order of the list", []string{"header", "path", "host"}, nil, true, host("acme", path("acme", direct(tenantID, "acme"))), "acme", nil, "header"},
+		{"the order of the list", []string{"path", "host", "header"}, nil, true, host("acme", path("acme", direct(tenantID, "acme"))), "acme", nil, "path"},
 
 		// The record.
 		{"an unknown tenant", all, open, false, host("nobody", direct()), "", registry.ErrUnknown, "host"},
@@ -130,7 +130,7 @@ func TestARefusalAsksForNoRecord(t *testing.T) {
 			t.Errorf("%s: the record of %s was asked for", c.name, id)
 			return nil, registry.ErrUnknown
 		})
-		r, err := router.New(cfg, asked, &lender{}, nil)
+		r, err := router.New(cfg, router.Deps{Tenants: asked, Pools: &lender{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func TestARecordThatIsNotActiveIsRefusedWhateverItsSourceSays(t *testing.T) {
 		lax := tenantsFunc(func(id registry.ID) (*registry.Tenant, error) {
 			return &registry.Tenant{ID: id, Status: status}, nil
 		})
-		r, err := router.New(config("header"), lax, &lender{}, nil)
+		r, err := router.New(config("header"), router.Deps{Tenants: lax, Pools: &lender{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +218,7 @@ func TestARouterWithoutAnObserverIsSilent(t *testing.T) {
 
 func TestEveryRefusalMatchesErrRefused(t *testing.T) {
 	t.Parallel()
-	all := []error{router.ErrMalformed, router.ErrReserved, router.ErrConflict, router.ErrUntrusted}
+	all := []error{router.ErrMalformed, router.ErrReserved, router.ErrConflict, router.ErrUntrusted, router.ErrCredential}
 	for i, err := range all {
 		if !errors.Is(err, router.ErrRefused) || errors.Is(err, router.ErrNoTenant) {
 			t.Errorf("%v matches the wrong sentinel", err)

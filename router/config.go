@@ -12,6 +12,8 @@ import (
 
 // The names of the resolvers, as they stand in the configuration.
 const (
+	byKey    = "key"
+	byToken  = "jwt"
 	byHost   = "host"
 	byPath   = "path"
 	byNeon   = "neon"
@@ -26,9 +28,10 @@ const placeholder = "{tenant}"
 // Config says how a request names its tenant. Its keys in a file are the
 // fields' names in snake case, in the section "router".
 type Config struct {
-	// Resolvers are the ways that count, in the order of trust: host, path,
-	// neon, header. The order decides which one is reported. Mandatory, no
-	// default.
+	// Resolvers are the ways that count, in the order of trust: key, jwt, host,
+	// path, neon, header. key and jwt come before host and path, and these
+	// before neon and header; the order decides which one is reported.
+	// Mandatory, no default.
 	Resolvers []string
 	// Open lists the resolvers whose word suffices without a credential, for
 	// a router behind something that authenticates. The client writes what
@@ -48,11 +51,20 @@ type Config struct {
 	// /t/.
 	PathPrefix string
 	// Proxies are the addresses (10.0.0.7) and networks (10.0.0.0/8) of the
-	// proxies in front: from them alone X-Forwarded-Host counts, and header
-	// and neon suffice. Default none.
+	// proxies in front: from them alone X-Forwarded-Host and X-Forwarded-For
+	// count, and header and neon suffice. Default none.
 	Proxies []string
+	// ProbeRate is how many refused requests of one address are forgotten in
+	// a minute. An address that has more is refused whatever it asks for,
+	// unless a verified credential vouches for the request. An address is one
+	// of IPv4, or a network /64 of IPv6. Default 60; 0 means no limit.
+	ProbeRate int
+	// ProbeBurst is how many requests of one address may be refused before
+	// that. Default 60.
+	ProbeBurst int
 	// Dev makes every listed resolver suffice, for whoever can reach the
-	// port. Only for development. Default false.
+	// port, and passes over passwords of connection strings that are no API
+	// keys. Only for development. Default false.
 	Dev bool
 }
 
@@ -62,6 +74,8 @@ func Defaults() Config {
 	return Config{
 		Header:     "X-Tenant-ID",
 		PathPrefix: "/t/",
+		ProbeRate:  60,
+		ProbeBurst: 60,
 		Reserved: []string{
 			"admin", "api", "apiauth", "app", "console",
 			"docs", "localhost", "metrics", "status", "www",
@@ -75,22 +89,33 @@ func (c Config) Validate() error {
 	_, proxyErr := parseProxies(c.Proxies)
 	return errors.Join(
 		c.checkResolvers(), c.checkOpen(), c.checkHeader(), c.checkTemplate(),
-		c.checkReserved(), c.checkPrefix(), proxyErr,
+		c.checkReserved(), c.checkPrefix(), proxyErr, c.checkProbes(),
 	)
 }
 
 func (c Config) checkResolvers() error {
 	if len(c.Resolvers) == 0 {
-		return errors.New("router.resolvers: must list at least one of host, path, neon, header, in the order of trust")
+		return errors.New("router.resolvers: must list at least one of " +
+			"key, jwt, host, path, neon, header, in the order of trust")
 	}
 	for i, name := range c.Resolvers {
-		switch name {
-		case byHost, byPath, byNeon, byHeader:
-		default:
-			return fmt.Errorf("router.resolvers: has %q; it may list host, path, neon and header", name)
+		if classOf(name) == 0 {
+			return fmt.Errorf("router.resolvers: has %q; it may list key, jwt, host, path, neon and header", name)
 		}
 		if slices.Contains(c.Resolvers[:i], name) {
 			return fmt.Errorf("router.resolvers: lists %s twice; once is enough", name)
+		}
+	}
+	return c.checkOrder()
+}
+
+func (c Config) checkOrder() error {
+	right := slices.Clone(c.Resolvers)
+	slices.SortStableFunc(right, func(a, b string) int { return classOf(a) - classOf(b) })
+	for i, name := range c.Resolvers {
+		if name != right[i] {
+			return fmt.Errorf("router.resolvers: lists %s before %s, which is trusted more; write [%s]",
+				name, right[i], strings.Join(right, ", "))
 		}
 	}
 	return nil
@@ -98,10 +123,13 @@ func (c Config) checkResolvers() error {
 
 func (c Config) checkOpen() error {
 	for _, name := range c.Open {
-		if !slices.Contains(c.Resolvers, name) {
+		class := classOf(name)
+		switch {
+		case !slices.Contains(c.Resolvers, name):
 			return fmt.Errorf("router.open: has %q, which router.resolvers does not list", name)
-		}
-		if !isPlace(name) && !c.Dev {
+		case class == classCredential:
+			return fmt.Errorf("router.open: has %s, which is a credential and suffices anyway; leave it out", name)
+		case class == classClient && !c.Dev:
 			return fmt.Errorf("router.open: has %s, which any client can write; "+
 				"it suffices only from the addresses in router.proxies", name)
 		}
@@ -117,7 +145,7 @@ func (c Config) checkHeader() error {
 		return fmt.Errorf("router.header: is %q, which is no header's name; X-Tenant-ID would be one", c.Header)
 	}
 	switch name := textproto.CanonicalMIMEHeaderKey(c.Header); name {
-	case "Host", "Authorization", "Cookie", forwardedHost, neonHeader, requestIDHeader:
+	case "Host", "Authorization", "Cookie", apiKeyHeader, forwardedHost, forwardedFor, neonHeader, requestIDHeader:
 		return fmt.Errorf("router.header: is %s, which has another meaning; X-Tenant-ID would be right", name)
 	}
 	return nil
@@ -167,9 +195,40 @@ func isDots(segment string) bool {
 	return segment == "" || segment == "." || segment == ".."
 }
 
-// isPlace reports whether a resolver reads a place that the operator controls
-// (class 2), and not what the client writes (class 3).
-func isPlace(name string) bool { return name == byHost || name == byPath }
+// maxProbes keeps a slip of the pen out of the arithmetic of time.
+const maxProbes = 1_000_000
+
+func (c Config) checkProbes() error {
+	if c.ProbeRate < 0 || c.ProbeRate > maxProbes {
+		return fmt.Errorf("router.probe_rate: is %d; it must be between 1 and %d a minute, or 0 for no limit", c.ProbeRate, maxProbes)
+	}
+	if c.ProbeRate > 0 && (c.ProbeBurst < 1 || c.ProbeBurst > maxProbes) {
+		return fmt.Errorf("router.probe_burst: is %d; it must be between 1 and %d (router.probe_rate: 0 turns the limit off)",
+			c.ProbeBurst, maxProbes)
+	}
+	return nil
+}
+
+// The classes of resolvers, the most trusted first.
+const (
+	classCredential = 1 + iota // verified
+	classPlace                 // a place that the operator controls
+	classClient                // what the client writes
+)
+
+// classOf returns 0 for what is no resolver's name.
+func classOf(name string) int {
+	switch name {
+	case byKey, byToken:
+		return classCredential
+	case byHost, byPath:
+		return classPlace
+	case byNeon, byHeader:
+		return classClient
+	default:
+		return 0
+	}
+}
 
 const (
 	letterBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

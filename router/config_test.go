@@ -10,7 +10,7 @@ import (
 func TestTheDefaultsLackOnlyTheResolvers(t *testing.T) {
 	t.Parallel()
 	err := router.Defaults().Validate()
-	if err == nil || err.Error() != "router.resolvers: must list at least one of host, path, neon, header, in the order of trust" {
+	if err == nil || err.Error() != "router.resolvers: must list at least one of key, jwt, host, path, neon, header, in the order of trust" {
 		t.Fatalf("got %v", err)
 	}
 	cfg := router.Defaults()
@@ -27,8 +27,20 @@ func TestAMistakeInTheConfigurationIsNamedWithWhatWouldBeRight(t *testing.T) {
 		change func(*router.Config)
 		want   []string // the field, what is wrong, what would be right
 	}{
-		{"an unknown resolver", func(c *router.Config) { c.Resolvers, c.Open = []string{"cookie"}, nil }, []string{"router.resolvers: ", `"cookie"`, "host, path, neon and header"}},
+		{"an unknown resolver", func(c *router.Config) { c.Resolvers, c.Open = []string{"cookie"}, nil }, []string{"router.resolvers: ", `"cookie"`, "key, jwt, host, path, neon and header"}},
 		{"a resolver twice", func(c *router.Config) { c.Resolvers, c.Open = []string{"path", "path"}, nil }, []string{"router.resolvers: ", "path twice"}},
+		{"a place before a credential", func(c *router.Config) { c.Resolvers = []string{"host", "key", "path"} }, []string{"router.resolvers: ", "host before key", "write [key, host, path]"}},
+		{"a header before a place", func(c *router.Config) { c.Resolvers = []string{"jwt", "header", "host", "neon", "path"} }, []string{"router.resolvers: ", "header before host", "write [jwt, host, path, header, neon]"}},
+		{"a connection string before a token", func(c *router.Config) { c.Resolvers, c.Open = []string{"neon", "jwt"}, nil }, []string{"router.resolvers: ", "write [jwt, neon]"}},
+		{"an open key", func(c *router.Config) { c.Resolvers, c.Open = []string{"key"}, []string{"key"} }, []string{"router.open: ", "key", "leave it out"}},
+		{"an open token", func(c *router.Config) { c.Resolvers, c.Open = []string{"jwt"}, []string{"jwt"} }, []string{"router.open: ", "jwt", "leave it out"}},
+		{"the header of keys", func(c *router.Config) { c.Header = "apikey" }, []string{"router.header: ", "Apikey"}},
+		{"the header of clients' addresses", func(c *router.Config) { c.Header = "x-forwarded-for" }, []string{"router.header: ", "X-Forwarded-For"}},
+		{"a negative probe rate", func(c *router.Config) { c.ProbeRate = -1 }, []string{"router.probe_rate: ", "-1", "1000000"}},
+		{"an enormous probe rate", func(c *router.Config) { c.ProbeRate = 1 << 40 }, []string{"router.probe_rate: ", "1000000"}},
+		{"no probe burst", func(c *router.Config) { c.ProbeBurst = 0 }, []string{"router.probe_burst: ", "0", "router.probe_rate: 0"}},
+		{"a negative probe burst", func(c *router.Config) { c.ProbeBurst = -1 }, []string{"router.probe_burst: ", "-1"}},
+		{"an enormous probe burst", func(c *router.Config) { c.ProbeBurst = 1 << 40 }, []string{"router.probe_burst: ", "1000000"}},
 		{"open, but not listed", func(c *router.Config) { c.Resolvers, c.Open = []string{"path"}, []string{"host"} }, []string{"router.open: ", `"host"`, "router.resolvers"}},
 		{"an open header", func(c *router.Config) { c.Open = []string{"header"} }, []string{"router.open: ", "header", "router.proxies"}},
 		{"an open connection string", func(c *router.Config) { c.Open = []string{"neon"} }, []string{"router.open: ", "neon", "router.proxies"}},
@@ -64,7 +76,7 @@ func TestAMistakeInTheConfigurationIsNamedWithWhatWouldBeRight(t *testing.T) {
 			cfg := production("host", "path", "neon", "header")
 			c.change(&cfg)
 			checkMessage(t, cfg.Validate(), c.want)
-			_, err := router.New(cfg, records{}, &lender{}, nil)
+			_, err := router.New(cfg, router.Deps{Tenants: records{}, Pools: &lender{}})
 			checkMessage(t, err, c.want)
 		})
 	}
@@ -105,12 +117,48 @@ func TestInDevModeAResolverOfClass3MayBeOpen(t *testing.T) {
 	}
 }
 
+func TestTheOrderWithinAClassIsFree(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]string{
+		{"key", "jwt", "host", "path", "neon", "header"},
+		{"jwt", "key", "path", "host", "header", "neon"},
+		{"key", "header"},
+		{"jwt"},
+	} {
+		if err := config(order...).Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestALimitThatIsOffNeedsNoBurst(t *testing.T) {
+	t.Parallel()
+	cfg := config("key")
+	cfg.ProbeRate, cfg.ProbeBurst = 0, 0
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARouterNeedsWhatItsResolversVerifyWith(t *testing.T) {
+	t.Parallel()
+	deps := router.Deps{Tenants: records{}, Pools: &lender{}}
+	_, err := router.New(config("key"), deps)
+	checkMessage(t, err, []string{"router.resolvers: ", "key", "control database"})
+	_, err = router.New(config("jwt"), deps)
+	checkMessage(t, err, []string{"router.resolvers: ", "jwt", "whose tokens"})
+	deps.Keys, deps.Tokens = keyring{}, issuer{}
+	if _, err := router.New(config("key", "jwt"), deps); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestARouterNeedsRecordsAndPools(t *testing.T) {
 	t.Parallel()
-	if _, err := router.New(config("header"), nil, &lender{}, nil); err == nil {
+	if _, err := router.New(config("header"), router.Deps{Pools: &lender{}}); err == nil {
 		t.Error("accepted no tenants")
 	}
-	if _, err := router.New(config("header"), records{}, nil, nil); err == nil {
+	if _, err := router.New(config("header"), router.Deps{Tenants: records{}}); err == nil {
 		t.Error("accepted no pools")
 	}
 }

@@ -24,10 +24,18 @@ var (
 	// ErrUntrusted is returned when a tenant is found, but by no resolver
 	// that suffices without a credential.
 	ErrUntrusted = fmt.Errorf("%w: not vouched for", ErrRefused)
+	// ErrCredential is returned when the request shows a credential that is
+	// not good. The reason is matched too: one of packages apikey and token,
+	// when it came to be verified.
+	ErrCredential = fmt.Errorf("%w: bad credential", ErrRefused)
 )
 
 // Other errors.
 var (
+	// ErrProbing is returned for an address from which too many requests were
+	// refused, unless a verified credential vouches for this one. It says
+	// nothing of the tenant, for which nobody has looked.
+	ErrProbing = errors.New("router: too many requests of this address were refused")
 	// ErrNoVisit is returned by [From] and [Lease] when the context is not
 	// that of a request that came through the middleware.
 	ErrNoVisit = errors.New("router: no visit in the context; is the middleware mounted, and is it the request's own context?")

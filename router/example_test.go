@@ -37,7 +37,7 @@ func Example() {
 	cfg.Open = []string{"host"}
 	cfg.HostTemplate = "{tenant}.example.com"
 
-	r, err := router.New(cfg, records{}, busy{}, nil) // a *registry.Registry and a *pools.Keeper
+	r, err := router.New(cfg, router.Deps{Tenants: records{}, Pools: busy{}}) // a *registry.Registry and a *pools.Keeper
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -69,7 +69,7 @@ func ExampleLease() {
 	cfg.Resolvers = []string{"path"}
 	cfg.Open = []string{"path"}
 
-	r, err := router.New(cfg, records{}, busy{}, nil)
+	r, err := router.New(cfg, router.Deps{Tenants: records{}, Pools: busy{}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -97,7 +97,7 @@ func ExampleRouter_Route() {
 	cfg := router.Defaults()
 	cfg.Resolvers = []string{"path", "header"}
 	cfg.Open = []string{"path"}
-	r, err := router.New(cfg, records{}, busy{}, nil)
+	r, err := router.New(cfg, router.Deps{Tenants: records{}, Pools: busy{}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -120,6 +120,84 @@ func ExampleRouter_Route() {
 	// router: tenant refused: resolvers disagree (by header)
 	// true
 	// acme
+}
+
+// The program's own SQL gets the user from the verified token, and never from
+// what the request says beside it.
+func ExampleClaims() {
+	cfg := router.Defaults()
+	cfg.Resolvers = []string{"jwt", "path"}
+
+	r, err := router.New(cfg, router.Deps{Tenants: records{}, Pools: busy{}, Tokens: issuer{}}) // a *token.Verifier
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	h := r.Middleware(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		user, ok := router.Claims(req.Context())["sub"].(string)
+		if !ok {
+			http.Error(w, "a token with a subject is needed", http.StatusForbidden)
+			return
+		}
+		// In a transaction on router.Lease(req.Context()):
+		//
+		//	tx.Exec(ctx, "select set_config('app.user', $1, true)", user)
+		//
+		// after which a row policy may compare with current_setting('app.user').
+		_, _ = fmt.Fprintln(w, "the items of", user)
+	}))
+
+	for _, path := range []string{"/t/acme/items", "/t/globex/items"} {
+		req := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
+		req.Header.Set("Authorization", "Bearer "+tokenOf("acme"))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		fmt.Println(path, w.Code)
+		if w.Code == http.StatusOK {
+			fmt.Print(w.Body)
+		}
+	}
+	// Output:
+	// /t/acme/items 200
+	// the items of somebody of acme
+	// /t/globex/items 404
+}
+
+// pool says which pool was asked for.
+type pool struct{}
+
+func (pool) Lease(_ context.Context, id registry.ID) (*pools.Lease, error) {
+	fmt.Println("leases", id, "with the login that can only read:", id.IsReader())
+	return nil, registry.ErrNoReader // of this tenant there is none
+}
+
+// A key that may only read gets a login that can do no more, and a tenant
+// without one is told so.
+func ExampleVisit_ReadOnly() {
+	cfg := router.Defaults()
+	cfg.Resolvers = []string{"key"}
+	r, err := router.New(cfg, router.Deps{Tenants: records{}, Pools: pool{}, Keys: keyring{}}) // a *control.Database
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	req := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/sql", nil)
+	req.Header.Set("apikey", keyOf("reader-acme"))
+	visit, err := r.Route(req)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer visit.Close()
+	fmt.Println(visit.Tenant().ID, visit.ReadOnly())
+
+	_, err = visit.Lease(req.Context())
+	p := router.ProblemOf(err)
+	fmt.Println(p.Status, p.Code)
+	// Output:
+	// acme true
+	// leases acme+read with the login that can only read: true
+	// 403 read_only
 }
 
 func ExampleProblemOf() {

@@ -1,6 +1,11 @@
 package router
 
-import "github.com/poolkeeper/poolkeeper/pools"
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+)
 
 // The tests' only door. A lease is a concrete type, which a test without a
 // keeper cannot watch being released; it has the router call fn instead.
@@ -19,3 +24,9 @@ func Rows() []string {
 
 // RowOf names the row that an error meets.
 func RowOf(err error) string { return rowOf(err).what }
+
+// Site returns whom a request counts for.
+func (r *Router) Site(req *http.Request) netip.Addr { return r.chain.proxies.site(req) }
+
+// MaxSites is how many of them are remembered.
+const MaxSites = maxSites

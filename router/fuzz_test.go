@@ -43,7 +43,8 @@ func forEverybody(f *testing.F, resolver string) *router.Router {
 	f.Helper()
 	cfg := config(resolver)
 	cfg.Proxies = []string{"10.0.0.0/8"}
-	r, err := router.New(cfg, everybody{}, &lender{}, nil)
+	cfg.ProbeRate = 0
+	r, err := router.New(cfg, router.Deps{Tenants: everybody{}, Pools: &lender{}})
 	if err != nil {
 		f.Fatal(err)
 	}

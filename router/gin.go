@@ -16,6 +16,7 @@ func (r *Router) Gin() gin.HandlerFunc {
 			return
 		}
 		defer v.Close()
+		v.Header(c.Writer.Header())
 		c.Request = c.Request.WithContext(withVisit(c.Request.Context(), v))
 		c.Next()
 	}

@@ -29,6 +29,7 @@ func (r *Router) Middleware(next http.Handler) http.Handler {
 		}
 		// Deferred and without recover: a panic goes on with its own stack.
 		defer v.Close()
+		v.Header(w.Header())
 		next.ServeHTTP(w, req.WithContext(withVisit(req.Context(), v)))
 	})
 }
@@ -44,6 +45,21 @@ func From(ctx context.Context) (*Visit, error) {
 		return nil, ErrNoVisit
 	}
 	return v, nil
+}
+
+// Claims returns what the verified token says with which the request was made
+// that ctx belongs to; nil when there is none. The map is shared and must not
+// be changed.
+//
+// The claims are for the program's own SQL, as parameters of its statements or
+// as transaction-local settings that row policies read. SQL that a client
+// wrote can set such a setting too: never rely on one there.
+func Claims(ctx context.Context) map[string]any {
+	v, err := From(ctx)
+	if err != nil {
+		return nil
+	}
+	return v.Claims()
 }
 
 // Lease returns the lease of the request that ctx belongs to: [From], then

@@ -10,6 +10,8 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/router/admission"
+	"github.com/poolkeeper/poolkeeper/router/token"
 )
 
 // Problem is an error as a client may see it.
@@ -26,6 +28,10 @@ type Problem struct {
 	// RetryAfter is how long to wait before the next try; zero when waiting
 	// does not help.
 	RetryAfter time.Duration
+	// RateLimit and RateLimitPolicy are the headers of that name; empty when
+	// the tenant has no rate.
+	RateLimit       string
+	RateLimitPolicy string
 	// PG is PostgreSQL's own report, when the client may see it. ProblemOf
 	// clips its texts, as pgreport.Clip does.
 	PG *pgconn.PgError
@@ -44,8 +50,8 @@ func (p Problem) REST() Problem {
 }
 
 // ProblemOf says what a client gets to see of err: the first row of the table
-// that matches. It knows the errors of this package, of registry and pools,
-// of statements run on a lease, and those of a context. Any other, nil too, is
+// that matches. It knows the errors of this package, of admission, token,
+// registry and pools, of statements run on a lease, and those of a context. Any other, nil too, is
 // an internal error, whose text stays inside.
 //
 // A handler's own mistakes of the client (a body that does not parse, a row
@@ -93,6 +99,7 @@ const (
 
 	statusCanceled = 499 // nginx's "client closed request"; nobody reads it
 
+	codeRefused   = "tenant_refused"
 	refused       = "The tenant is unknown, or the request may not use it"
 	refusedDetail = "Name a tenant that exists, in one of the ways that this service accepts, with a credential for it."
 	unavailable   = "The tenant's database is unavailable"
@@ -112,11 +119,23 @@ var table = [...]row{ //nolint:gochecknoglobals // data, never changed; built on
 	// answer is that there is no such address.
 	{
 		what: "tenant refused, named by host or path", match: inPlace,
-		status: http.StatusNotFound, code: "tenant_refused", title: refused, detail: refusedDetail,
+		status: http.StatusNotFound, code: codeRefused, title: refused, detail: refusedDetail,
 	},
 	{
 		what: "tenant refused", match: is(ErrNoTenant, ErrRefused, registry.ErrUnknown, registry.ErrInactive, registry.ErrInvalidID),
-		status: http.StatusUnauthorized, code: "tenant_refused", title: refused, detail: refusedDetail,
+		status: http.StatusUnauthorized, code: codeRefused, title: refused, detail: refusedDetail,
+	},
+	{
+		what: "too many refusals of the address", match: is(ErrProbing),
+		status: http.StatusTooManyRequests, code: "probe_limit", title: "Too many requests from this address were refused",
+		detail: "Come back later, or with a valid credential where the service takes one.", retry: soon, fill: fillProbing,
+	},
+
+	// What the tenant may not, said only to those who may speak for it.
+	{
+		what: "no login that can only read", match: is(registry.ErrNoReader),
+		status: http.StatusForbidden, code: "read_only", title: "The credential may only read, and the tenant has no login for that",
+		detail: "Have the operator make one (POST /v1/tenants/{id}/reader of the admin API), or use a credential that may write.",
 	},
 	{
 		what: "isolation does not allow SQL from clients", match: is(pools.ErrNotWalled),
@@ -125,6 +144,21 @@ var table = [...]row{ //nolint:gochecknoglobals // data, never changed; built on
 	},
 
 	// Limits.
+	{
+		what: "tenant's rate", match: is(admission.ErrRate),
+		status: http.StatusTooManyRequests, code: "tenant_limit", title: "The tenant's own limit is reached",
+		detail: "The tenant makes more requests than its rate allows.", retry: soon, fill: fillQuota,
+	},
+	{
+		what: "tenant's requests under way", match: is(admission.ErrInFlight),
+		status: http.StatusTooManyRequests, code: "tenant_limit", title: "The tenant's own limit is reached",
+		detail: "As many requests of this tenant as may are under way.", retry: soon, fill: fillQuota,
+	},
+	{
+		what: "shared limits cannot be asked", match: is(admission.ErrStore),
+		status: http.StatusServiceUnavailable, code: "capacity", title: "There is no room for the request now",
+		detail: "It is not known how much of the tenant's limit is used.", retry: soon, fill: fillQuota,
+	},
 	{
 		what: "tenant's own limit", match: is(pools.ErrTenantQueue, pools.ErrTenantTimeout),
 		status: http.StatusTooManyRequests, code: "tenant_limit", title: "The tenant's own limit is reached",
@@ -168,6 +202,11 @@ var table = [...]row{ //nolint:gochecknoglobals // data, never changed; built on
 		what: "tenant's database down", match: is(pools.ErrDatabase),
 		status: http.StatusServiceUnavailable, code: "database_unavailable", title: unavailable,
 		detail: "It cannot be connected to.", retry: soon, fill: fillOutage,
+	},
+	{
+		what: "credentials unavailable", match: is(token.ErrKeys),
+		status: http.StatusServiceUnavailable, code: "credentials_unavailable", title: "Credentials cannot be verified now",
+		detail: "The keys that tokens are verified with cannot be had.", retry: soon,
 	},
 	{
 		what: "records unavailable", match: is(registry.ErrUnavailable),

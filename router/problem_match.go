@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/router/admission"
 	"github.com/poolkeeper/poolkeeper/router/pgreport"
 )
 
@@ -107,4 +108,25 @@ func fillWall(p *Problem, err error) {
 // preparing tells those whose deadline passed from those who went away.
 func preparing(err error) bool {
 	return errors.Is(err, pools.ErrPreparing) && !errors.Is(err, context.Canceled)
+}
+
+// fillProbing takes the time after which the address may ask again.
+func fillProbing(p *Problem, err error) {
+	if limited, ok := errors.AsType[*probing](err); ok {
+		p.RetryAfter = limited.wait
+	}
+}
+
+// fillQuota takes what admission says of the tenant's limits.
+func fillQuota(p *Problem, err error) {
+	var r *admission.Refusal
+	if !errors.As(err, &r) {
+		return
+	}
+	if r.RetryAfter > 0 {
+		p.RetryAfter = r.RetryAfter
+	}
+	h := http.Header{}
+	r.Header(h)
+	p.RateLimit, p.RateLimitPolicy = h.Get(rateLimit), h.Get(rateLimitPolicy)
 }

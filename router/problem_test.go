@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,6 +23,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/router/admission"
 	"github.com/poolkeeper/poolkeeper/router/pgreport"
 )
 
@@ -38,6 +40,37 @@ func down(left time.Duration, err error) error {
 func lookup(t *testing.T, q request) error {
 	t.Helper()
 	_, err := newRouter(t, production("host", "path", "neon", "header"), &lender{}, nil).Route(q.build(t))
+	return err
+}
+
+func refusedCredential(t *testing.T, q request) error {
+	t.Helper()
+	_, err := guarded(t, production("key", "jwt", "path"), &lender{}, nil).Route(q.build(t))
+	return err
+}
+
+// probe returns what an address gets after the refusals that it may have.
+func probe(t *testing.T) (err error) {
+	t.Helper()
+	cfg := production("path")
+	cfg.ProbeRate, cfg.ProbeBurst = 1, 1 // a minute to wait, by a clock that stands still
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t, cfg, &lender{}, nil)
+		_, _ = r.Route(request{path: "/t/nobody"}.build(t))
+		_, err = r.Route(request{path: "/t/nobody"}.build(t))
+	})
+	return err
+}
+
+// beyondRate returns what a tenant gets that has used up its rate.
+func beyondRate(t *testing.T) (err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := limited(t, &lender{}, nil, func(c *admission.Config) { c.Rate, c.Burst = 0.1, 1 })
+		for range 2 {
+			_, err = r.Route(request{path: "/t/acme"}.build(t))
+		}
+	})
 	return err
 }
 
@@ -70,6 +103,18 @@ func samples(t *testing.T) []sample {
 		{"bare registry.ErrUnknown", registry.ErrUnknown},
 		{"bare registry.ErrInactive", registry.ErrInactive},
 		{"bare registry.ErrInvalidID", registry.ErrInvalidID},
+		{"bad credential", refusedCredential(t, bearer(keyOf("revoked")))},
+		{"bad credential by path", refusedCredential(t, request{path: "/t/acme", header: bearer(keyOf("revoked")).header})},
+		{"bad token", refusedCredential(t, bearer(tokenOf("forged")))},
+		{"tokens cannot be verified", refusedCredential(t, bearer(tokenOf("away")))},
+		{"keys cannot be asked", refusedCredential(t, bearer(keyOf("away")))},
+		{"probing", probe(t)},
+		{"bare router.ErrProbing", router.ErrProbing},
+		{"rate", beyondRate(t)},
+		{"bare admission.ErrRate", admission.ErrRate},
+		{"bare admission.ErrInFlight", fmt.Errorf("router: tenant acme: %w", admission.ErrInFlight)},
+		{"bare admission.ErrStore", admission.ErrStore},
+		{"no login that can only read", fmt.Errorf("tenant acme: %w", registry.ErrNoReader)},
 		{"not walled", fmt.Errorf("%w: give it a login of its own", pools.ErrNotWalled)},
 		{"not walled, bare", pools.ErrNotWalled},
 		{"tenant's queue full", pools.ErrTenantQueue},
@@ -146,7 +191,7 @@ func written(t *testing.T, p router.Problem) string {
 	router.WriteProblem(w, request{}.build(t), p)
 	var text strings.Builder
 	fmt.Fprintln(&text, w.Code)
-	for _, name := range []string{"Retry-After", "WWW-Authenticate"} {
+	for _, name := range []string{"Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"} {
 		if value := w.Header().Get(name); value != "" {
 			fmt.Fprintf(&text, "%s: %s\n", name, value)
 		}
@@ -341,4 +386,15 @@ func TestTheZeroProblemIsAnInternalError(t *testing.T) {
 	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), `"internal"`) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
+}
+
+// A told is what programs read of a problem.
+type told struct{ Code, Detail string }
+
+func problemIn(t *testing.T, w *httptest.ResponseRecorder) (p told) {
+	t.Helper()
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		t.Fatalf("%v in %s", err, w.Body)
+	}
+	return p
 }

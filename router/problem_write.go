@@ -11,6 +11,12 @@ import (
 	"github.com/poolkeeper/poolkeeper/router/pgreport"
 )
 
+// The headers that say how much of a rate is left, and what the rate is.
+const (
+	rateLimit       = "RateLimit"
+	rateLimitPolicy = "RateLimit-Policy"
+)
+
 // body is a problem as RFC 9457 has it, with members of our own. The type is
 // about:blank: what kind of problem it is, code says.
 type body struct {
@@ -62,8 +68,9 @@ func newReport(pg *pgconn.PgError) *report {
 // title, status, code, detail, request_id, and PostgreSQL's fields under
 // postgres. The request id is the X-Request-Id of the response's header. It
 // sets Retry-After in whole seconds, at least one, when p says to retry;
-// WWW-Authenticate on 401; and Cache-Control: no-store always. Headers that a
-// handler set for another body are removed. No text of PostgreSQL's, and no
+// RateLimit and RateLimit-Policy when p has them; WWW-Authenticate on 401; and
+// Cache-Control: no-store always. Headers that a handler set for another body
+// are removed, and those that speak of a tenant from its refusal. No text of PostgreSQL's, and no
 // detail, is longer than pgreport.MaxText.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	if p.Status == 0 {
@@ -76,6 +83,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	p.quota(h)
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", wholeSeconds(p.RetryAfter))
 	}
@@ -88,6 +96,22 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 	// Nobody can be told of a client that does not read.
 	_, _ = w.Write(p.encode(h.Get(requestIDHeader))) //nolint:gosec // JSON with its angle brackets escaped, and nosniff
+}
+
+// quota leaves what was set for the visit, but for a tenant that vanished in
+// the meantime: it must look like one that never was.
+func (p Problem) quota(h http.Header) {
+	if p.Code == codeRefused {
+		h.Del(rateLimit)
+		h.Del(rateLimitPolicy)
+		h.Del("Server-Timing")
+	}
+	if p.RateLimit != "" {
+		h.Set(rateLimit, p.RateLimit)
+	}
+	if p.RateLimitPolicy != "" {
+		h.Set(rateLimitPolicy, p.RateLimitPolicy)
+	}
 }
 
 func (p Problem) encode(requestID string) []byte {

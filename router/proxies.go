@@ -44,14 +44,11 @@ func parseNetwork(text string) (netip.Prefix, error) {
 // sent reports whether the request's peer is one of the proxies. A peer
 // without an IP address (a Unix socket) is none.
 func (p proxies) sent(req *http.Request) bool {
-	if len(p) == 0 {
-		return false
-	}
-	peer, err := netip.ParseAddrPort(req.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	addr := peer.Addr().Unmap().WithZone("")
+	return len(p) > 0 && p.contain(peerOf(req))
+}
+
+// contain is false for the zero address.
+func (p proxies) contain(addr netip.Addr) bool {
 	for _, network := range p {
 		if network.Contains(addr) {
 			return true
@@ -59,3 +56,16 @@ func (p proxies) sent(req *http.Request) bool {
 	}
 	return false
 }
+
+// peerOf returns who is at the other end of the connection; the zero address
+// when that has none.
+func peerOf(req *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(req.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return plain(peer.Addr())
+}
+
+// plain is the form in which addresses are compared.
+func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

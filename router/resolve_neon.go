@@ -2,6 +2,7 @@ package router
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper/registry"
@@ -23,11 +24,11 @@ func (n neonResolver) resolve(req *http.Request) (registry.ID, error) {
 	if len(values) > 1 {
 		return registry.ID{}, ErrMalformed
 	}
-	host, ok := neonHost(values[0])
+	c, ok := parseConnection(values[0])
 	if !ok {
 		return registry.ID{}, ErrMalformed
 	}
-	name, err := hostname(host)
+	name, err := hostname(c.host)
 	if err != nil {
 		return registry.ID{}, ErrMalformed
 	}
@@ -35,33 +36,51 @@ func (n neonResolver) resolve(req *http.Request) (registry.ID, error) {
 	return n.reserved.id(label)
 }
 
-// neonHost returns the host, with its port, of a connection string such as
+// A connection is what counts of a connection string, as it is written there.
+type connection struct {
+	host     string // with its port
+	password string // with its escapes
+}
+
+// parseConnection reads a connection string such as
 // postgresql://user:password@host:5432/database?sslmode=require. User, host
 // and database must be there.
 //
 // It follows the WHATWG URL standard, which the clients' own parsers follow,
 // where net/url is stricter: a password may hold bytes that url.Parse refuses.
 // (And the errors of url.Parse repeat what they could not parse.)
-func neonHost(text string) (host string, ok bool) {
+func parseConnection(text string) (connection, bool) {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found || !strings.EqualFold(scheme, "postgresql") && !strings.EqualFold(scheme, "postgres") {
-		return "", false
+		return connection{}, false
 	}
 	if strings.ContainsFunc(rest, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", false
+		return connection{}, false
 	}
 	// A backslash ends the authority too, and so the search for a database in
 	// vain: some parsers take it for a slash.
 	end := strings.IndexAny(rest, `/?#\`)
 	if end < 0 {
-		return "", false
+		return connection{}, false
 	}
 	authority, after := rest[:end], rest[end:]
 	at := strings.LastIndexByte(authority, '@')
 	if at < 0 || !hasUser(authority[:at]) || !hasDatabase(after) {
-		return "", false
+		return connection{}, false
 	}
-	return authority[at+1:], true
+	_, password, _ := strings.Cut(authority[:at], ":")
+	return connection{host: authority[at+1:], password: password}, true
+}
+
+// credential returns the password without its escapes; "" when there is none.
+// A text that cannot be decoded is returned as it is: it has a percent sign,
+// which no credential has.
+func (c connection) credential() string {
+	text, err := url.PathUnescape(c.password)
+	if err != nil {
+		return c.password
+	}
+	return text
 }
 
 func hasUser(userinfo string) bool { return userinfo != "" && userinfo[0] != ':' }

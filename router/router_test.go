@@ -148,7 +148,7 @@ func production(resolvers ...string) router.Config {
 
 func newRouter(t testing.TB, cfg router.Config, l *lender, obs router.Observer) *router.Router {
 	t.Helper()
-	r, err := router.New(cfg, records{}, l, obs)
+	r, err := router.New(cfg, router.Deps{Tenants: records{}, Pools: l, Observer: obs})
 	if err != nil {
 		t.Fatal(err)
 	}

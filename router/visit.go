@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/router/admission"
 )
 
 // Visit is one request's tenant. Its lease is taken when it is first asked
@@ -18,6 +20,8 @@ type Visit struct {
 	tenant *registry.Tenant
 	by     string
 	place  bool
+	grant  grant
+	pass   *admission.Pass // nil when everything is admitted
 
 	// mu guards what follows. It is never held while leasing or releasing.
 	mu      sync.Mutex
@@ -40,12 +44,36 @@ type attempt struct {
 // must not be changed.
 func (v *Visit) Tenant() *registry.Tenant { return v.tenant }
 
+// ReadOnly reports whether the request's credential may only read. Its lease
+// is then on a pool whose sessions cannot write, whatever SQL they are sent.
+func (v *Visit) ReadOnly() bool { return v.grant.readOnly }
+
+// KeyID returns the id of the API key that the request was made with, which is
+// public; "" when it was made with none.
+func (v *Visit) KeyID() string { return v.grant.keyID }
+
+// Claims returns what the request's verified token says, nil when it came
+// without one. The map is shared and must not be changed.
+func (v *Visit) Claims() map[string]any { return v.grant.claims }
+
+// Header sets the response's RateLimit and RateLimit-Policy when the tenant
+// has a rate. [Router.Middleware] and [Router.Gin] have called it already.
+func (v *Visit) Header(h http.Header) {
+	if v.pass != nil {
+		v.pass.Header(h)
+	}
+}
+
 // Lease returns the lease on the tenant's pool. The first call takes it, later
 // and concurrent ones get the same. A call that failed may be repeated. Do not
 // release the lease: Close does.
 //
-// Errors: [ErrVisitClosed] after Close, those of pools.Keeper.Lease, or the
-// context's.
+// A visit that may only read leases another pool of the tenant's, whose login
+// may do no more than that.
+//
+// Errors: [ErrVisitClosed] after Close; registry.ErrNoReader for a visit that
+// may only read when the tenant has no such login; those of
+// pools.Keeper.Lease; the context's.
 func (v *Visit) Lease(ctx context.Context) (*pools.Lease, error) {
 	for {
 		lease, a, err := v.enter()
@@ -89,8 +117,16 @@ func (v *Visit) enter() (*pools.Lease, *attempt, error) {
 func (v *Visit) take(ctx context.Context) (lease *pools.Lease, err error) {
 	err = errAborted
 	defer func() { lease, err = v.leave(ctx, lease, err) }()
-	lease, err = v.router.pools.Lease(ctx, v.tenant.ID)
+	lease, err = v.router.pools.Lease(ctx, v.poolID())
 	return lease, err
+}
+
+// poolID names the pool that the request may use.
+func (v *Visit) poolID() registry.ID {
+	if v.grant.readOnly {
+		return v.tenant.ID.Reader()
+	}
+	return v.tenant.ID
 }
 
 // leave publishes what the keeper answered. A lease that comes after Close is
@@ -132,14 +168,17 @@ func (v *Visit) leaseError(err error) error {
 	return err
 }
 
-// Close gives the lease back, if one was taken. A Lease call that is under way
-// gives its lease back by itself. Close does not wait, and calling it again
-// does nothing.
+// Close gives the lease back, if one was taken, and ends the request for the
+// tenant's limits. A Lease call that is under way gives its lease back by
+// itself. Close does not wait, and calling it again does nothing.
 func (v *Visit) Close() {
 	v.mu.Lock()
 	lease := v.lease
 	v.lease, v.closed = nil, true
 	v.mu.Unlock()
+	if v.pass != nil {
+		v.pass.Release()
+	}
 	if lease != nil {
 		v.router.release(lease)
 	}

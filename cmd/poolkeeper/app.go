@@ -104,7 +104,7 @@ Exit codes:
   1    failed; a sentence on the error stream says why
   2    the command line makes no sense; nothing was begun
   3    done for some tenants and failed for others
-  4    there is no such tenant, operation, pool or cluster
+  4    there is no such tenant, API key, operation, pool or cluster
   5    the state of things does not allow it, or has changed meanwhile
   130  a second signal cut the graceful stop short`,
 		SilenceUsage:  true,

@@ -81,13 +81,18 @@ const (
 
 	fakeAcme = `{"id":"acme","name":"Acme Inc.","status":"suspended","state":"suspended","declared":"active","reason":"invoice 7","plan":"pro",
 		"cluster":"main","isolation":"schema","schema":"acme","login":"acme_login","own_dsn":false,"shared_login":false,"ddl":true,
-		"limits":{"max_conns":8,"queue":5,"statement_timeout":"30s"},"own_limits":{"max_conns":8},"labels":{"tier":"gold","region":"eu"},
+		"read_login":"acme_reader","limits":{"max_conns":8,"queue":5,"statement_timeout":"30s","rate":0.5,"burst":7,"max_body":524288,"cache_for":"10s"},"own_limits":{"max_conns":8,"rate":0.5},"labels":{"tier":"gold","region":"eu"},
 		"migrated":3,"migration_error":"column x is there","version":7,"created_at":` + fakeAt + `,"updated_at":` + fakeAt + `}`
 	fakeEvil = `{"id":"evil","name":"E\u001b[31mvil\u202e","status":"active","cluster":"main","isolation":"row","own_dsn":false,"shared_login":true,
 		"ddl":false,"limits":{},"version":1}`
 
 	fakeOp = `{"id":"0000000042","kind":"migrate","actor":"alice","state":%q,"done":%d,"total":3,"started":` + fakeAt + `,"updated":` + fakeAt
 )
+
+func fakeKey(id, name, status, more string) string {
+	return fmt.Sprintf(`{"id":%q,"prefix":"pk_%s","tenant":"acme","name":"%s","scope":"write","status":%q,"created_at":%s,"created_by":"alice"%s}`,
+		id, id, name, status, fakeAt, more)
+}
 
 func fakeMigration(state string, done int, more string) string {
 	return fmt.Sprintf(fakeOp, state, done) + more + "}"

@@ -33,7 +33,13 @@ func answers() fakeAdmin {
 		"POST /apply?dry_run=true&file=t.yaml": "200 " + plan,
 		"POST /apply?dry_run=false&file=t.yaml": `200 {"id":"0000000042","kind":"apply","state":"failed","done":4,"total":4,"code":"partly_failed","failures":[{"tenant":"initech",
 			"error":"the cluster is full"}],"result":` + plan + `}`,
-		"GET /pools":    `200 {"pools":[{"tenant":"acme","cluster":"main","state":"ready","max":4,"idle":1,"acquired":2,"last_used":` + fakeAt + `}]}`,
+		"GET /tenants/acme/api-keys":                 `200 {"keys":[` + fakeKey("m2k8vq0x7c4d", "web", "active", "") + `,` + fakeKey("0ldk3y000000", "old", "revoked", "") + `]}`,
+		"GET /api-keys":                              `200 {"keys":[` + fakeKey("m2k8vq0x7c4d", "w\\u001b[31meb", "active", `,"last_used_at":`+fakeAt+`,"expires_at":`+fakeAt) + `],"next":"m2k8vq0x7c4d"}`,
+		"POST /tenants/acme/api-keys":                `201 {"key":` + fakeKey("m2k8vq0x7c4d", "web", "active", `,"expires_at":`+fakeAt) + `,"text":"pk_m2k8vq0x7c4d_SecretSecretSecretSecretSecret12"}`,
+		"DELETE /tenants/acme/api-keys/m2k8vq0x7c4d": "200 " + fakeKey("m2k8vq0x7c4d", "web", "revoked", ""),
+		"PATCH /tenants/acme/api-keys/m2k8vq0x7c4d":  "200 " + fakeKey("m2k8vq0x7c4d", "web", "active", `,"expires_at":`+fakeAt),
+		"GET /pools": `200 {"pools":[{"tenant":"acme","access":"write","cluster":"main","state":"ready","max":4,"idle":1,"acquired":2,"last_used":` + fakeAt + `},
+			{"tenant":"acme","access":"read","cluster":"main","state":"ready","max":2,"idle":1,"last_used":` + fakeAt + `}]}`,
 		"GET /clusters": `200 {"clusters":[{"cluster":"main","budget":90,"derived":true,"in_use":3,"idle":1}]}`,
 		"GET /audit": `200 {"events":[{"id":9,"at":` + fakeAt + `,"actor":"alice","action":"tenant.suspend","tenant":"acme"},
 			{"id":8,"at":` + fakeAt + `,"actor":"local","action":"tenant.add","tenant":"bad","error":"no room"}]}`,
@@ -54,6 +60,9 @@ func TestTheOutputOfACommandIsWhatItsFileShows(t *testing.T) {
 		"operations-watch": "operations watch 0000000042", "apply-dry": "apply --dry-run -f FILE", "apply-yes": "apply --yes -f FILE",
 		"apply-unasked": "apply -f FILE", "pools-list": "pools list", "clusters-list": "clusters list", "audit-list": "audit list", "doctor": "doctor",
 		"doctor-errors": "doctor --severity error --json",
+		"apikey-list":   "apikey list --limit 1", "apikey-list-tenant": "apikey list acme", "apikey-create": "apikey create acme --url https://api.db.example.com",
+		"apikey-create-quiet": "apikey create acme -q", "apikey-create-json": "apikey create acme --url http://127.0.0.1:8080 --json",
+		"apikey-revoke": "apikey revoke acme pk_m2k8vq0x7c4d", "apikey-expire": "apikey expire acme m2k8vq0x7c4d --at 2030-01-31T00:00:00Z",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +81,8 @@ func TestJSONIsOneValueWhateverTheCommand(t *testing.T) {
 	for _, line := range []string{
 		"tenant list --limit 2", "tenant show acme", "tenant set acme --plan pro", "tenant add acme", "tenant suspend acme", "tenant delete acme --yes acme",
 		"tenant rotate acme --no-wait", "migrate up", "migrate status", "operations list", "operations show 0000000042", "operations watch 0000000042",
-		"pools list", "clusters list", "audit list", "doctor",
+		"pools list", "clusters list", "audit list", "doctor", "apikey list", "apikey list acme", "apikey create acme", "apikey revoke acme pk_m2k8vq0x7c4d",
+		"apikey expire acme pk_m2k8vq0x7c4d --never",
 	} {
 		_, stdout, stderr := faked(t, answers(), strings.Fields("--json "+line)...)
 		if !json.Valid([]byte(stdout)) || strings.Count(stdout, "\n") != 1 {
@@ -101,7 +111,7 @@ func TestProgressIsALineOfJSONForEachChange(t *testing.T) {
 func TestEveryGoldenFileIsOfACase(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(filepath.Join("testdata", "cli"))
-	if err != nil || len(files) != 23 {
+	if err != nil || len(files) != 30 {
 		t.Errorf("%d golden files, %v", len(files), err)
 	}
 }

@@ -41,7 +41,7 @@ func (a *App) operate(root *cobra.Command) {
 	flags.BoolVar(&c.noColor, "no-color", false, "print no colors")
 	commands := []*cobra.Command{
 		c.tenantCommand(), c.applyCommand(), c.migrateCommand(), c.poolsCommand(), c.clustersCommand(),
-		c.doctorCommand(), c.keysCommand(), c.auditCommand(), c.operationsCommand(),
+		c.doctorCommand(), c.apikeyCommand(), c.keysCommand(), c.auditCommand(), c.operationsCommand(),
 	}
 	for _, cmd := range commands {
 		cmd.PersistentFlags().StringVarP(&c.config, "config", "c", "config.yaml", "with --direct: the configuration `file`")

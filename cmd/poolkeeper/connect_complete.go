@@ -57,6 +57,23 @@ func (c *console) tenantIDs(cmd *cobra.Command, _ []string, prefix string) ([]st
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
+// tenantAndKey completes a tenant's id, and then a key of that tenant which
+// has not been revoked.
+func (c *console) tenantAndKey(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return c.firstTenant(cmd, args, prefix)
+	}
+	var page adminwire.APIKeyPage
+	c.quickly(cmd, []string{"tenants", args[0], "api-keys"}, queryOf("limit", completeMost), &page)
+	var keys []string
+	for _, k := range page.Keys {
+		if k.Status != "revoked" {
+			keys = append(keys, k.Prefix+"\t"+printable(k.Name+", "+k.Scope+", "+k.Status))
+		}
+	}
+	return keys, cobra.ShellCompDirectiveNoFileComp
+}
+
 // firstOperation completes a command's only argument.
 func (c *console) firstOperation(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -185,7 +186,10 @@ func noForeigners(cfg *config.Config) error {
 func devConfig(file *config.Config, f devFlags) (*config.Config, error) {
 	cfg := *file
 	cfg.Router.Dev = true
-	cfg.Router.Resolvers = []string{"host", "path", "neon", "header"}
+	cfg.Router.Resolvers = []string{"key", "host", "path", "neon", "header"}
+	if cfg.JWT.Wanted() {
+		cfg.Router.Resolvers = slices.Insert(cfg.Router.Resolvers, 1, "jwt")
+	}
 	cfg.Router.HostTemplate = "{tenant}.localhost"
 	if f.listen != "" {
 		cfg.Server.Listen = f.listen

@@ -19,7 +19,10 @@ func (c *console) keysCommand() *cobra.Command {
 		`Make and rotate the keyset that seals tenants' secrets in the control database.
 To change keys: "keys rotate" adds a key, every server gets the new file and is
 restarted, then "keys reseal" seals everything with the new key. Keep the file
-apart from the database, and keep copies of both.`)
+apart from the database, and keep copies of both.
+
+The keys that tenants' clients present are something else: see
+"poolkeeper apikey".`)
 	cmd.AddCommand(c.keysGenerateCommand(), c.keysRotateCommand(), c.keysResealCommand())
 	return cmd
 }

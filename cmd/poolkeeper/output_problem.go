@@ -15,7 +15,7 @@ import (
 // Exit codes of the operators' commands, besides those of every command.
 const (
 	exitPartly   = 3 // done for some tenants, and not for others
-	exitUnknown  = 4 // there is no such tenant, operation, pool or cluster
+	exitUnknown  = 4 // there is no such tenant, API key, operation, pool or cluster
 	exitConflict = 5 // the state of things does not allow it, or has changed meanwhile
 )
 
@@ -73,6 +73,9 @@ func refusal(cmd *cobra.Command, p *adminapi.ProblemError) string {
 		return fmt.Sprintf("there is a tenant %q already", ids[len(ids)-1])
 	case p.Code == "pool_unknown" && one:
 		return fmt.Sprintf("tenant %q has no open pool", ids[0])
+	case p.Code == "key_unknown" && cmd.Flags().NArg() > 1:
+		id, _ := keyNamed(ids[1]) // it was one when the command began
+		return fmt.Sprintf("tenant %q has no API key pk_%s", ids[0], id)
 	case p.Code == "operation_unknown" && cmd.Flags().NArg() > 0:
 		return fmt.Sprintf("there is no operation %q", printable(ids[0]))
 	case p.Code == "operation_unknown" && cmd.Flags().Changed("run"):

@@ -32,7 +32,9 @@ func newPlane(cfg *config.Config, log *slog.Logger) (*plane, error) {
 	if cfg.Control.DSN.IsZero() {
 		return nil, nil //nolint:nilnil // there is none, which is no error
 	}
-	db, err := control.New(cfg.Control, control.Options{Clusters: cfg.Clusters, Plans: cfg.Plans, Log: log})
+	db, err := control.New(cfg.Control, control.Options{
+		Clusters: cfg.Clusters, Plans: cfg.Plans, StaleFor: cfg.Registry.StaleFor, Log: log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -20,9 +20,15 @@ opened by a tenant's first request and closed when nobody needs it.`)
 	return cmd
 }
 
+// poolStat is a pool; its access is write or read.
+type poolStat struct {
+	pools.Stat
+	Access string `json:"access"`
+}
+
 // poolView is what the API says of pools.
 type poolView struct {
-	Pools  []pools.Stat               `json:"pools"`
+	Pools  []poolStat                 `json:"pools"`
 	Limits map[string]json.RawMessage `json:"limits"`
 }
 
@@ -100,13 +106,13 @@ func (c *console) showPools(ctx context.Context, client *adminapi.Client, method
 		c.note("no pools")
 		return nil
 	}
-	t := c.table("TENANT", "CLUSTER", "STATE", "CONNS", "MAX", "IDLE", "WAITING", "LEASES", "LAST USED")
+	t := c.table("TENANT", "ACCESS", "CLUSTER", "STATE", "CONNS", "MAX", "IDLE", "WAITING", "LEASES", "LAST USED")
 	for _, p := range view.Pools {
 		state := p.State
 		if p.Reason != "" {
 			state += " (" + string(p.Reason) + ")"
 		}
-		t.row(p.Tenant.String(), p.Cluster, state, fmt.Sprint(p.Idle+p.Acquired+p.Opening), fmt.Sprint(p.Max),
+		t.row(p.Tenant.String(), p.Access, p.Cluster, state, fmt.Sprint(p.Idle+p.Acquired+p.Opening), fmt.Sprint(p.Max),
 			fmt.Sprint(p.Idle), number(p.Waiting), number(p.Leases), moment(p.LastUsed))
 	}
 	if err := t.end(); err != nil {

@@ -30,7 +30,7 @@ type replica struct {
 	stderr output
 }
 
-var servingLine = regexp.MustCompile(`msg=serving listen=(\S+) admin_listen=(\S+)`)
+var servingLine = regexp.MustCompile(`msg=serving listen=(\S+) .*admin_listen=(\S+)`)
 
 // startReplica runs serve as a process until the test ends.
 func startReplica(t *testing.T, path string) *replica {

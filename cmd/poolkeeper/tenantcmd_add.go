@@ -17,6 +17,7 @@ import (
 type newTenant struct {
 	adminwire.NewTenant
 	passwordFrom, dsnFrom string
+	maxBody, maxResult    string
 	ddl                   bool
 	labels                []string
 	noWait                bool
@@ -44,9 +45,39 @@ func (n *newTenant) flags(c *console, cmd *cobra.Command, fallback string) {
 	flags.StringVar(&n.Limits.StatementTimeout, "statement-timeout", "", "longest statement, such as 30s")
 	flags.StringVar(&n.Limits.IdleInTransactionTimeout, "idle-in-transaction-timeout", "", "longest pause inside a transaction")
 	flags.StringVar(&n.Limits.IdleAfter, "idle-after", "", "how long a pool without work stays open")
+	n.requestFlags(flags)
 	c.complete(cmd, "plan", c.planNames)
 	c.complete(cmd, "cluster", c.clusterNames)
 	c.complete(cmd, "isolation", fixed("schema", "database", "row"))
+}
+
+// requestFlags adds the limits that concern requests, not connections.
+func (n *newTenant) requestFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&n.Limits.QueueTimeout, "queue-timeout", "", "longest that a request waits for a connection, such as 2s")
+	flags.Float64Var(&n.Limits.Rate, "rate", 0, "requests a second in the long run, such as 5 or 0.5")
+	flags.IntVar(&n.Limits.Burst, "burst", 0, "requests at once (default the rate)")
+	flags.IntVar(&n.Limits.InFlight, "in-flight", 0, "most requests under way at the same time")
+	flags.StringVar(&n.maxBody, "max-body", "", "largest body of a request, in `bytes` or such as 512KiB")
+	flags.StringVar(&n.maxResult, "max-result", "", "largest answer, in `bytes` or such as 10MiB")
+	flags.StringVar(&n.Limits.CacheFor, "cache-for", "", "how long answers to reads may be served again (default not at all)")
+}
+
+// sizes reads the limits that are sizes.
+func (n *newTenant) sizes(r *adminwire.NewTenant) error {
+	for _, size := range []struct {
+		flag, text string
+		into       *int64
+	}{{"max-body", n.maxBody, &r.Limits.MaxBody}, {"max-result", n.maxResult, &r.Limits.MaxResult}} {
+		if size.text == "" {
+			continue
+		}
+		bytes, err := sizeFrom(size.flag, size.text)
+		if err != nil {
+			return usageError{err}
+		}
+		*size.into = bytes
+	}
+	return nil
 }
 
 // request is what the flags say, secrets read.
@@ -68,6 +99,9 @@ func (n *newTenant) request(a *App, id string, given *pflag.FlagSet) (adminwire.
 			return r, err
 		}
 		*secret.into = text.Reveal()
+	}
+	if err := n.sizes(&r); err != nil {
+		return r, err
 	}
 	var err error
 	r.Labels, err = labelsOf(n.labels)

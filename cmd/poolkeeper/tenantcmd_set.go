@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,17 +13,23 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
+	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
 
 // planLimit is what stands for "not its own" in the value of a limit.
 const planLimit = "default"
 
-// limitFlags are the limits that can be set, and whether they are numbers.
-func limitFlags() map[string]bool {
-	return map[string]bool{
-		"max-conns": true, "guaranteed-conns": true, "weight": true, "queue": true,
-		"statement-timeout": false, "idle-in-transaction-timeout": false, "idle-after": false,
+// limitFlags are the limits that can be set, and how each is read.
+func limitFlags() map[string]func(flag, text string) (any, error) {
+	count := func(flag, text string) (any, error) { return countFrom(flag, text) }
+	size := func(flag, text string) (any, error) { return sizeFrom(flag, text) }
+	duration := func(_, text string) (any, error) { return text, nil } // the server reads it
+	return map[string]func(flag, text string) (any, error){
+		"max-conns": count, "guaranteed-conns": count, "weight": count, "queue": count,
+		"statement-timeout": duration, "idle-in-transaction-timeout": duration, "idle-after": duration,
+		"queue-timeout": duration, "rate": rateFrom, "burst": count, "in-flight": count,
+		"max-body": size, "max-result": size, "cache-for": duration,
 	}
 }
 
@@ -76,6 +83,13 @@ func setFlags(c *console, cmd *cobra.Command, version *uint64) {
 	flags.String("statement-timeout", "", "longest statement (`30s|default`)")
 	flags.String("idle-in-transaction-timeout", "", "longest pause inside a transaction (`30s|default`)")
 	flags.String("idle-after", "", "how long a pool without work stays open (`5m|default`)")
+	flags.String("queue-timeout", "", "longest that a request waits for a connection (`2s|default`)")
+	flags.String("rate", "", "requests a second in the long run (`N|default`)")
+	flags.String("burst", "", "requests at once (`N|default`)")
+	flags.String("in-flight", "", "most requests under way at the same time (`N|default`)")
+	flags.String("max-body", "", "largest body of a request (`512KiB|default`)")
+	flags.String("max-result", "", "largest answer (`10MiB|default`)")
+	flags.String("cache-for", "", "how long answers to reads may be served again (`10s|default`)")
 	c.complete(cmd, "plan", c.planNames)
 }
 
@@ -84,12 +98,12 @@ func setFlags(c *console, cmd *cobra.Command, version *uint64) {
 func patchOf(flags *pflag.FlagSet) (map[string]any, error) {
 	patch, limits := map[string]any{}, map[string]any{}
 	var wrong error
-	numbers := limitFlags()
+	known := limitFlags()
 	flags.Visit(func(f *pflag.Flag) {
-		isNumber, isLimit := numbers[f.Name]
+		read, isLimit := known[f.Name]
 		switch {
 		case isLimit:
-			value, err := limitOf(f, isNumber)
+			value, err := limitOf(f, read)
 			limits[strings.ReplaceAll(f.Name, "-", "_")] = value
 			wrong = errors.Join(wrong, err)
 		case f.Name == "name" || f.Name == "plan":
@@ -119,19 +133,41 @@ func orNull(text string) any {
 	return text
 }
 
-func limitOf(f *pflag.Flag, isNumber bool) (any, error) {
+func limitOf(f *pflag.Flag, read func(flag, text string) (any, error)) (any, error) {
 	text := f.Value.String()
 	if text == planLimit {
 		return nil, nil //nolint:nilnil // null is the value
 	}
-	if !isNumber {
-		return text, nil
+	value, err := read(f.Name, text)
+	if err != nil {
+		return nil, fmt.Errorf("%w, or %s", err, planLimit)
 	}
+	return value, nil
+}
+
+func countFrom(flag, text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
-		return nil, fmt.Errorf("--%s %q must be a whole number, or %s", f.Name, text, planLimit)
+		return 0, fmt.Errorf("--%s %q must be a whole number", flag, printable(text))
 	}
 	return n, nil
+}
+
+func rateFrom(flag, text string) (any, error) {
+	rate, err := strconv.ParseFloat(text, 64)
+	if err != nil || rate < 0 || math.IsInf(rate, 0) || math.IsNaN(rate) {
+		return nil, fmt.Errorf("--%s %q must be a number such as 5 or 0.5", flag, printable(text))
+	}
+	return rate, nil
+}
+
+// sizeFrom reads a number of bytes, with a unit or without.
+func sizeFrom(flag, text string) (int64, error) {
+	bytes, ok := registry.ParseSize(text)
+	if !ok || bytes < 0 {
+		return 0, fmt.Errorf("--%s %q must be a number of bytes, such as 65536, 512KiB or 10MiB", flag, printable(text))
+	}
+	return bytes, nil
 }
 
 func labelPatch(flags *pflag.FlagSet) (map[string]any, error) {

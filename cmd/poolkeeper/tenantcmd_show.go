@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
+	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
 
@@ -34,17 +35,17 @@ func (c *console) tenantShowCommand() *cobra.Command {
 				if err := answer.Into(&t); err != nil {
 					return err
 				}
-				return c.printTenant(t)
+				return c.printTenant(t, keyCount(ctx, client, t.ID))
 			})
 		},
 	}
 }
 
 // printTenant leaves out what is not there.
-func (c *console) printTenant(t adminwire.Tenant) error {
+func (c *console) printTenant(t adminwire.Tenant, keys string) error {
 	lines := newTable(c.app.Stdout)
 	lines.row("id", t.ID)
-	for _, line := range slices.Concat(identity(t), place(t), limits(t), history(t)) {
+	for _, line := range slices.Concat(identity(t), place(t), [][2]string{{"api keys", keys}}, limits(t), history(t)) {
 		if line[1] != "" {
 			lines.row(line[0], line[1])
 		}
@@ -81,7 +82,12 @@ func place(t adminwire.Tenant) [][2]string {
 		login = "shared with other tenants"
 	}
 	lines := [][2]string{
-		{"cluster", t.Cluster}, {"isolation", t.Isolation}, {"schema", t.Schema}, {"database", t.Database}, {"login", login},
+		{"cluster", t.Cluster},
+		{"isolation", t.Isolation},
+		{"schema", t.Schema},
+		{"database", t.Database},
+		{"login", login},
+		{"read login", t.ReadLogin},
 	}
 	if t.OwnDSN {
 		lines = append(lines, [2]string{"dsn", "its own (hidden)"})
@@ -117,7 +123,28 @@ func limitTexts(l *adminwire.Limits) [][2]string {
 		{"statement_timeout", l.StatementTimeout},
 		{"idle_in_transaction_timeout", l.IdleInTransactionTimeout},
 		{"idle_after", l.IdleAfter},
+		{"queue_timeout", l.QueueTimeout},
+		{"rate", rateText(l.Rate)},
+		{"burst", number(l.Burst)},
+		{"in_flight", number(l.InFlight)},
+		{"max_body", sizeText(l.MaxBody)},
+		{"max_result", sizeText(l.MaxResult)},
+		{"cache_for", l.CacheFor},
 	}
+}
+
+func rateText(rate float64) string {
+	if rate == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(rate, 'f', -1, 64) + "/s"
+}
+
+func sizeText(bytes int64) string {
+	if bytes == 0 {
+		return ""
+	}
+	return registry.FormatSize(bytes)
 }
 
 func history(t adminwire.Tenant) [][2]string {

@@ -25,6 +25,7 @@ type system struct {
 	registry *registry.Registry
 	keeper   *pools.Keeper
 	server   *server.Server
+	door     *frontDoor
 	timeout  time.Duration // for closing the pools when the server did not
 }
 
@@ -46,7 +47,12 @@ func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metri
 	m.Watch(keeper, tenants.Count, slices.Sorted(maps.Keys(cfg.Clusters))...)
 
 	s := &system{log: log, metrics: m, registry: tenants, keeper: keeper, timeout: cfg.Server.DrainTimeout}
-	way, err := router.New(cfg.Router, tenants, keeper, m)
+	if s.door, err = newFrontDoor(cfg, p, m, log); err != nil {
+		return nil, errors.Join(err, s.closePools())
+	}
+	way, err := router.New(cfg.Router, router.Deps{
+		Tenants: tenants, Pools: keeper, Observer: m, Keys: s.door.keys, Tokens: s.door.tokens, Admission: s.door.admission,
+	})
 	if err != nil {
 		return nil, errors.Join(err, s.closePools())
 	}
@@ -108,6 +114,9 @@ func (s *system) closePools() error {
 	// The program's own context has ended when this is called.
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
+	if s.door != nil {
+		s.door.close()
+	}
 	if err := s.keeper.Close(ctx); err != nil {
 		return fmt.Errorf("closing the pools: %w", err)
 	}
