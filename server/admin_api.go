@@ -35,6 +35,7 @@ func (s *Server) serverRoutes() []route {
 		{http.MethodPost, "/v1/pools/:id/evict", s.evictPool},
 		{http.MethodPost, "/v1/pools/:id/warm", s.warmPool},
 		{http.MethodPost, "/v1/drain", s.drain},
+		{http.MethodPost, "/v1/tenants/:id/flush", s.flushTenant},
 	}
 }
 
@@ -75,6 +76,18 @@ func (a *admin) controlRoutes() []route {
 	}
 }
 
+// keyRoutes need a control database for what no file can hold.
+func (a *admin) keyRoutes() []route {
+	return []route{
+		{http.MethodGet, "/v1/api-keys", a.listAllKeys},
+		{http.MethodGet, "/v1/tenants/:id/api-keys", a.listKeys},
+		{http.MethodPost, "/v1/tenants/:id/api-keys", a.createKey},
+		{http.MethodPatch, "/v1/tenants/:id/api-keys/:key", a.expireKey},
+		{http.MethodDelete, "/v1/tenants/:id/api-keys/:key", a.revokeKey},
+		{http.MethodPost, "/v1/tenants/:id/reader", a.makeReader},
+	}
+}
+
 // mount puts the routes behind guards, which say who asks, or refuse.
 func mount(e *gin.Engine, routes []route, guards ...gin.HandlerFunc) {
 	for _, r := range routes {
@@ -85,12 +98,15 @@ func mount(e *gin.Engine, routes []route, guards ...gin.HandlerFunc) {
 // mountOperator puts the routes of a behind a guard.
 func (a *admin) mountOperator(e *gin.Engine, guard gin.HandlerFunc) {
 	mount(e, a.plainRoutes(), guard)
-	mount(e, a.controlRoutes(), guard, a.controlOnly)
+	mount(e, a.controlRoutes(), guard, a.controlOnly(errNoControl))
+	mount(e, a.keyRoutes(), guard, a.controlOnly(errNoKeys))
 }
 
-// controlOnly refuses where there is no control database.
-func (a *admin) controlOnly(c *gin.Context) {
-	if a.operator == nil {
-		a.refuse(c, errNoControl)
+// controlOnly refuses with err where there is no control database.
+func (a *admin) controlOnly(err error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if a.operator == nil {
+			a.refuse(c, err)
+		}
 	}
 }

@@ -51,6 +51,13 @@ func TestATokenOpensWhatItsRoleAllowsFromAnywhere(t *testing.T) {
 		{http.MethodPatch, "/v1/clusters/none", 401, 401, 403, 404},
 		{http.MethodPost, "/v1/doctor", 401, 401, 403, 501},
 		{http.MethodPost, "/v1/pools/acme/evict", 401, 401, 403, 404},
+		{http.MethodGet, "/v1/api-keys", 401, 401, 200, 200},
+		{http.MethodGet, "/v1/tenants/acme/api-keys", 401, 401, 200, 200},
+		{http.MethodPost, "/v1/tenants/acme/api-keys", 401, 401, 403, 400},
+		{http.MethodPatch, "/v1/tenants/acme/api-keys/key000000001", 401, 401, 403, 400},
+		{http.MethodDelete, "/v1/tenants/acme/api-keys/key000000001", 401, 401, 403, 404},
+		{http.MethodPost, "/v1/tenants/acme/reader", 401, 401, 403, 200},
+		{http.MethodPost, "/v1/tenants/acme/flush", 401, 401, 403, 501},
 	} {
 		for token, want := range map[string]int{"": c.none, "Bearer wrong-token-0123456789": c.wrong, read: c.read, admin: c.admin} {
 			r := h.remote(t, c.method, c.path, token)

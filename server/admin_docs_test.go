@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
 
@@ -61,10 +62,12 @@ func TestTheCallsInTheAdminAPIsDocumentationWork(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "acme.dump"), []byte("dump"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	calls := examplesIn(t, "../docs/admin-api.md", 39)
+	calls := examplesIn(t, "../docs/admin-api.md", 47)
 	for _, call := range calls {
 		h := newHarness(t, withClusters, withOperator, withStats, func(h *harness) {
 			h.operator.folder = folder
+			h.operator.keys = []apikey.Key{{ID: "m2k8vq0x7c4d", Tenant: registry.MustParseID("acme"), Scope: apikey.ScopeWrite}}
+			h.flush = func(context.Context, registry.ID) error { return nil }
 			h.warm = func(context.Context, registry.ID) error { return nil }
 			h.doctor = func(context.Context) (adminwire.DoctorReport, error) { return adminwire.DoctorReport{}, nil }
 		})
@@ -73,7 +76,7 @@ func TestTheCallsInTheAdminAPIsDocumentationWork(t *testing.T) {
 			h.ask(t, http.MethodPost, "/v1/tenants/acme/rotate", "") // op-0001
 		}
 		switch {
-		case call[1] == http.MethodPost && (call[4] == "/v1/tenants" || strings.HasSuffix(call[4], "/clone")):
+		case call[1] == http.MethodPost && (call[4] == "/v1/tenants" || strings.HasSuffix(call[4], "/clone") || strings.HasSuffix(call[4], "/api-keys")):
 			want = http.StatusCreated
 		case call[3] == "wait=0":
 			want = http.StatusAccepted
@@ -92,7 +95,7 @@ func TestTheDocumentationHasEveryRoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls := append(examplesIn(t, "../docs/admin-api.md", 39), examplesIn(t, "../docs/budget.md", 6)...)
+	calls := append(examplesIn(t, "../docs/admin-api.md", 47), examplesIn(t, "../docs/budget.md", 6)...)
 	for _, p := range c.paths {
 		methods, _, _ := c.at(c.doc, "paths", p.template)
 		for method := range methods.(map[string]any) {

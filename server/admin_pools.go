@@ -15,16 +15,30 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
+// poolStat is a pool as the admin API shows it: one of a reader is its
+// tenant's, with another access.
+type poolStat struct {
+	pools.Stat
+	Tenant registry.ID `json:"tenant"`
+	Access string      `json:"access"` // write or read
+}
+
+// Accesses of a pool.
+const (
+	accessWrite = "write" // all that the tenant's login may
+	accessRead  = "read"  // through the login that can only read
+)
+
 // poolList is the answer of GET /v1/pools.
 type poolList struct {
-	Pools []pools.Stat `json:"pools"`
+	Pools []poolStat `json:"pools"`
 }
 
 // poolView is the answer of GET and PATCH /v1/pools/{id}: a tenant may have a
-// pool that is ready, and more that drain. Limits are an operator's; null
-// stands for the record's.
+// pool that is ready for each access, and more that drain. Limits are an
+// operator's, for the pool that writes; null stands for the record's.
 type poolView struct {
-	Pools  []pools.Stat               `json:"pools"`
+	Pools  []poolStat                 `json:"pools"`
 	Limits map[string]json.RawMessage `json:"limits"`
 }
 
@@ -48,17 +62,24 @@ func (s *Server) listPools(c *gin.Context) {
 		id, live := s.deps.Keeper.TenantOf(name)
 		stats = slices.DeleteFunc(stats, func(p pools.Stat) bool { return !live || p.Tenant != id })
 	}
-	writeJSON(c, http.StatusOK, poolList{Pools: sorted(stats)})
+	writeJSON(c, http.StatusOK, poolList{Pools: statsOf(stats)})
 }
 
-func sorted(stats []pools.Stat) []pools.Stat {
-	slices.SortFunc(stats, func(a, b pools.Stat) int {
-		return cmp.Or(cmp.Compare(a.Tenant.String(), b.Tenant.String()), cmp.Compare(b.State, a.State), a.Opened.Compare(b.Opened))
-	})
-	if stats == nil {
-		return []pools.Stat{} // [] and not null
+// statsOf orders pools by tenant, the one that writes before the one that
+// reads.
+func statsOf(stats []pools.Stat) []poolStat {
+	views := make([]poolStat, 0, len(stats)) // [] and not null
+	for _, p := range stats {
+		view := poolStat{Stat: p, Tenant: p.Tenant.Tenant(), Access: accessWrite}
+		if p.Tenant.IsReader() {
+			view.Access = accessRead
+		}
+		views = append(views, view)
 	}
-	return stats
+	slices.SortFunc(views, func(a, b poolStat) int {
+		return cmp.Or(cmp.Compare(a.Tenant.String(), b.Tenant.String()), cmp.Compare(b.Access, a.Access), cmp.Compare(b.State, a.State), a.Opened.Compare(b.Opened))
+	})
+	return views
 }
 
 // showPool answers GET /v1/pools/{id}.
@@ -76,8 +97,8 @@ func (s *Server) showPool(c *gin.Context) {
 }
 
 func (s *Server) pool(id registry.ID) poolView {
-	stats := slices.DeleteFunc(s.deps.Keeper.Stats(), func(p pools.Stat) bool { return p.Tenant != id })
-	v := poolView{Pools: sorted(stats), Limits: map[string]json.RawMessage{}}
+	stats := slices.DeleteFunc(s.deps.Keeper.Stats(), func(p pools.Stat) bool { return p.Tenant.Tenant() != id })
+	v := poolView{Pools: statsOf(stats), Limits: map[string]json.RawMessage{}}
 	limits := s.deps.Keeper.Limits(id)
 	for _, k := range limitKnobs(&limits) {
 		v.Limits[k.name] = json.RawMessage(k.text())
@@ -141,14 +162,16 @@ func checkGuarantee(asked, record registry.Limits) error {
 	return nil
 }
 
-// evictPool answers POST /v1/pools/{id}/evict: the pool is retired. What runs
-// on it ends in peace, and the next request opens a new one.
+// evictPool answers POST /v1/pools/{id}/evict: the pool is retired, and the
+// reader's too. What runs on them ends in peace, and the next request opens a
+// new one.
 func (s *Server) evictPool(c *gin.Context) {
 	id, ok := s.idOf(c)
 	if !ok {
 		return
 	}
-	if !s.deps.Keeper.Evict(id) {
+	own, reader := s.deps.Keeper.Evict(id), s.deps.Keeper.Evict(id.Reader())
+	if !own && !reader {
 		s.refuse(c, errNoPool)
 		return
 	}

@@ -54,6 +54,7 @@ type operatorRow struct {
 func operatorRows() []operatorRow {
 	const conflict, bad = http.StatusConflict, http.StatusBadRequest
 	return []operatorRow{
+		{registry.ErrNoReader, conflict, "no_reader", "The tenant has no login that can only read", ""},
 		{lifecycle.ErrDeclared, conflict, "declared", "The tenant is declared in the file", ""},
 		{lifecycle.ErrState, conflict, "state", "The tenant's state does not allow this", ""},
 		{lifecycle.ErrConfirm, bad, "confirm", "The deletion is not confirmed", ""},
@@ -67,6 +68,9 @@ func operatorRows() []operatorRow {
 		{control.ErrExists, conflict, "tenant_exists", "There is a tenant of this id already", "Choose another id, or change the tenant that is there."},
 		{control.ErrTaken, conflict, "name_taken", "The place belongs to another tenant", ""},
 		{control.ErrStale, http.StatusPreconditionFailed, "stale", "The tenant has changed meanwhile", "Read it again, and decide anew."},
+		{control.ErrNoKey, http.StatusNotFound, "key_unknown", "The tenant has no such API key", "The list of its keys has those that there are."},
+		{control.ErrTooManyKeys, conflict, "too_many_keys", "The tenant has as many API keys as it may have", ""},
+		{control.ErrKeyset, conflict, "no_keyset", "There is no keyset, or not the right one", ""},
 		{control.ErrNoSuch, http.StatusNotFound, "operation_unknown", "There is no such operation", "It may be long past."},
 		{control.ErrUnknown, http.StatusNotFound, "tenant_unknown", "There is no such tenant", "The list of tenants has those that there are."},
 		{onboard.ErrConflict, conflict, "name_taken", "The name is taken", ""},
@@ -82,7 +86,10 @@ func operatorProblem(err error) (router.Problem, bool) {
 	var failed *failedError
 	var marked *operatorError
 	var file *fileError
+	var flush *flushError
 	switch {
+	case errors.As(err, &flush):
+		return flushProblem(), true
 	case errors.As(err, &failed):
 		return failedProblem(failed.op), true
 	case errors.As(err, &file):

@@ -122,10 +122,10 @@ func TestWithoutAControlDatabaseTenantsAreReadAndNothingIsChanged(t *testing.T) 
 	h := newHarness(t)
 	for _, route := range h.server.AdminRoutes() {
 		method, path, _ := strings.Cut(route, " ")
-		if !strings.HasPrefix(path, "/v1/") || strings.Contains(path, "clusters") || strings.Contains(path, "pools") || path == "/v1/drain" {
+		if !strings.HasPrefix(path, "/v1/") || strings.Contains(path, "clusters") || strings.Contains(path, "pools") || path == "/v1/drain" || strings.HasSuffix(path, "/flush") {
 			continue
 		}
-		r := h.ask(t, method, strings.NewReplacer(":id", "acme", ":file", "acme.dump").Replace(path), "{}")
+		r := h.ask(t, method, strings.NewReplacer(":id", "acme", ":file", "acme.dump", ":key", firstKey).Replace(path), "{}")
 		switch route {
 		case "GET /v1/tenants", "GET /v1/tenants/:id", "GET /v1/openapi.json":
 			if r.status != http.StatusOK {
@@ -134,7 +134,11 @@ func TestWithoutAControlDatabaseTenantsAreReadAndNothingIsChanged(t *testing.T) 
 		case "POST /v1/doctor":
 			r.is(t, 501, "unsupported")
 		default:
-			if r.is(t, 409, "no_control"); !strings.Contains(r.body, "edit the file and save it") {
+			remedy := "edit the file and save it"
+			if strings.Contains(path, "api-keys") || strings.HasSuffix(path, "/reader") {
+				remedy = "set control.dsn and control.keyset"
+			}
+			if r.is(t, 409, "no_control"); !strings.Contains(r.body, remedy) {
 				t.Errorf("%s: %s", route, r.body)
 			}
 		}
@@ -307,7 +311,7 @@ func TestTheDoctorIsAsked(t *testing.T) {
 func TestAPoolIsWarmed(t *testing.T) {
 	t.Parallel()
 	var warmed []string
-	answers := map[string]error{"nobody": registry.ErrUnknown, "hooli": registry.ErrInactive, "shared": pools.ErrBudget}
+	answers := map[string]error{"acme+read": registry.ErrNoReader, "nobody": registry.ErrUnknown, "hooli": registry.ErrInactive, "shared": pools.ErrBudget}
 	h := newHarness(t, withStats, func(h *harness) {
 		h.warm = func(_ context.Context, id registry.ID) error {
 			warmed = append(warmed, id.String())
@@ -321,7 +325,7 @@ func TestAPoolIsWarmed(t *testing.T) {
 	h.admin(t, http.MethodPost, "/v1/pools/hooli/warm").is(t, 409, "state")
 	h.admin(t, http.MethodPost, "/v1/pools/shared/warm").is(t, 503, "capacity")
 	h.admin(t, http.MethodPost, "/v1/pools/X/warm").is(t, 400, "bad_request")
-	if fmt.Sprint(warmed) != "[acme nobody hooli shared]" {
+	if fmt.Sprint(warmed) != "[acme acme+read nobody hooli shared]" {
 		t.Errorf("warmed %v", warmed)
 	}
 	newHarness(t).admin(t, http.MethodPost, "/v1/pools/acme/warm").is(t, 501, "unsupported")
@@ -335,7 +339,7 @@ func TestTheAPIWithoutAServerRefusesWhatNeedsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, route := range []string{"GET /v1/pools", "GET /v1/pools/acme", "PATCH /v1/pools/acme", "POST /v1/pools/acme/warm", "POST /v1/pools/acme/evict", "GET /v1/clusters", "PATCH /v1/clusters/main", "POST /v1/drain"} {
+	for _, route := range []string{"GET /v1/pools", "GET /v1/pools/acme", "PATCH /v1/pools/acme", "POST /v1/pools/acme/warm", "POST /v1/pools/acme/evict", "GET /v1/clusters", "PATCH /v1/clusters/main", "POST /v1/drain", "POST /v1/tenants/acme/flush"} {
 		method, path, _ := strings.Cut(route, " ")
 		send(t, handler, method, path, strings.NewReader("{}")).is(t, 409, "no_server")
 	}

@@ -76,25 +76,6 @@ func readNewLabels(raw json.RawMessage) (map[string]string, error) {
 	return labels, err
 }
 
-// Bounds of limits, as a record has them.
-const (
-	mostConns  = 10_000
-	mostQueue  = 1_000_000
-	mostWeight = 1000
-)
-
-func limitMembers(l *registry.Limits) []member {
-	return []member{
-		{"max_conns", given(&l.MaxConns, readCount(0, mostConns))},
-		{"queue", given(&l.Queue, readCount(0, mostQueue))},
-		{"guaranteed_conns", given(&l.GuaranteedConns, readCount(0, mostConns))},
-		{"weight", given(&l.Weight, readCount(1, mostWeight))},
-		{"statement_timeout", given(&l.StatementTimeout, readDuration)},
-		{"idle_in_transaction_timeout", given(&l.IdleInTransactionTimeout, readDuration)},
-		{"idle_after", given(&l.IdleAfter, readDuration)},
-	}
-}
-
 // parsePatch reads the body of PATCH /v1/tenants/{id}, a merge patch
 // (RFC 7396): null takes a value away. A limit that is taken away is the
 // plan's again, and a name the id.
@@ -125,18 +106,6 @@ func parsePatch(body []byte) (lifecycle.Patch, error) {
 		}},
 	}}.read(body)
 	return p, err
-}
-
-func limitPatchMembers(l *lifecycle.LimitsPatch) []member {
-	return []member{
-		{"max_conns", patched(&l.MaxConns, readCount(0, mostConns))},
-		{"queue", patched(&l.Queue, readCount(0, mostQueue))},
-		{"guaranteed_conns", patched(&l.GuaranteedConns, readCount(0, mostConns))},
-		{"weight", patched(&l.Weight, readCount(1, mostWeight))},
-		{"statement_timeout", patched(&l.StatementTimeout, readDuration)},
-		{"idle_in_transaction_timeout", patched(&l.IdleInTransactionTimeout, readDuration)},
-		{"idle_after", patched(&l.IdleAfter, readDuration)},
-	}
 }
 
 // parseMigrate reads the body of POST /v1/migrations, which may be empty.

@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -101,28 +102,68 @@ func TestOfManyChangesToOneVersionOneWins(t *testing.T) {
 	}
 }
 
+// named is what a patch has that is not nil, as JSON.
+func named(t *testing.T, p lifecycle.Patch) string {
+	t.Helper()
+	var fields map[string]any
+	text, err := json.Marshal(p)
+	if err == nil {
+		err = json.Unmarshal(text, &fields)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	isNil := func(_ string, v any) bool { return v == nil }
+	maps.DeleteFunc(fields, isNil)
+	if limits, there := fields["Limits"].(map[string]any); there {
+		maps.DeleteFunc(limits, isNil)
+	}
+	text, _ = json.Marshal(fields)
+	return string(text)
+}
+
 func TestAPatchChangesWhatItNamesAndNullTakesAway(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{}`:                        `{"Name":null,"Plan":null,"Labels":null,"Limits":null}`,
-		`{"name":"Acme"}`:           `{"Name":"Acme","Plan":null,"Labels":null,"Limits":null}`,
-		`{"name":null,"plan":null}`: `{"Name":"","Plan":"","Labels":null,"Limits":null}`,
-		`{"labels":{"a":"1","b":null},"plan":"pro"}`:      `{"Name":null,"Plan":"pro","Labels":{"a":"1","b":null},"Limits":null}`,
-		`{"limits":{"max_conns":5,"queue":null}}`:         `{"Name":null,"Plan":null,"Labels":null,"Limits":{"MaxConns":5,"Queue":0,"GuaranteedConns":null,"Weight":null,"StatementTimeout":null,"IdleInTransactionTimeout":null,"IdleAfter":null}}`,
-		`{"limits":{"weight":3,"idle_after":"1m30s"}}`:    `{"Name":null,"Plan":null,"Labels":null,"Limits":{"MaxConns":null,"Queue":null,"GuaranteedConns":null,"Weight":3,"StatementTimeout":null,"IdleInTransactionTimeout":null,"IdleAfter":90000000000}}`,
-		`{"limits":{"statement_timeout":"0s"}}`:           `{"Name":null,"Plan":null,"Labels":null,"Limits":{"MaxConns":null,"Queue":null,"GuaranteedConns":null,"Weight":null,"StatementTimeout":0,"IdleInTransactionTimeout":null,"IdleAfter":null}}`,
-		`{"limits":null}`:                                 `{"Name":null,"Plan":null,"Labels":null,"Limits":{"MaxConns":0,"Queue":0,"GuaranteedConns":0,"Weight":0,"StatementTimeout":0,"IdleInTransactionTimeout":0,"IdleAfter":0}}`,
-		" {\n\"limits\" : { \"guaranteed_conns\" : 0 } }": `{"Name":null,"Plan":null,"Labels":null,"Limits":{"MaxConns":null,"Queue":null,"GuaranteedConns":0,"Weight":null,"StatementTimeout":null,"IdleInTransactionTimeout":null,"IdleAfter":null}}`,
+		`{}`:                        `{}`,
+		`{"name":"Acme"}`:           `{"Name":"Acme"}`,
+		`{"name":null,"plan":null}`: `{"Name":"","Plan":""}`,
+		`{"labels":{"a":"1","b":null},"plan":"pro"}`:               `{"Labels":{"a":"1","b":null},"Plan":"pro"}`,
+		`{"limits":{"max_conns":5,"queue":null}}`:                  `{"Limits":{"MaxConns":5,"Queue":0}}`,
+		`{"limits":{"weight":3,"idle_after":"1m30s"}}`:             `{"Limits":{"IdleAfter":90000000000,"Weight":3}}`,
+		`{"limits":{"statement_timeout":"0s"}}`:                    `{"Limits":{"StatementTimeout":0}}`,
+		`{"limits":{"rate":2.5,"burst":9,"in_flight":4}}`:          `{"Limits":{"Burst":9,"InFlight":4,"Rate":2.5}}`,
+		`{"limits":{"queue_timeout":"2s","cache_for":"1h"}}`:       `{"Limits":{"CacheFor":3600000000000,"QueueTimeout":2000000000}}`,
+		`{"limits":{"max_body":1024,"max_result":1073741824}}`:     `{"Limits":{"MaxBody":1024,"MaxResult":1073741824}}`,
+		`{"limits":{"rate":0,"max_body":0,"cache_for":null}}`:      `{"Limits":{"CacheFor":0,"MaxBody":0,"Rate":0}}`,
+		`{"limits":{"rate":1e6,"burst":1000000,"in_flight":null}}`: `{"Limits":{"Burst":1000000,"InFlight":0,"Rate":1000000}}`,
+		`{"limits":null}`: `{"Limits":{"Burst":0,"CacheFor":0,"GuaranteedConns":0,"IdleAfter":0,"IdleInTransactionTimeout":0,"InFlight":0,"MaxBody":0,"MaxConns":0,"MaxResult":0,"Queue":0,"QueueTimeout":0,"Rate":0,"StatementTimeout":0,"Weight":0}}`,
+		" {\n\"limits\" : { \"guaranteed_conns\" : 0 } }": `{"Limits":{"GuaranteedConns":0}}`,
 	} {
 		h := newHarness(t, withOperator)
 		r := h.ask(t, http.MethodPatch, "/v1/tenants/acme", body, "Content-Type", "application/merge-patch+json")
 		if r.status != http.StatusOK || r.header.Get("ETag") != `"6"` {
 			t.Fatalf("%s: status %d: %s", body, r.status, r.body)
 		}
-		got, err := json.Marshal(h.operator.patches[0])
-		if err != nil || string(got) != want {
+		if got := named(t, h.operator.patches[0]); got != want {
 			t.Errorf("%s:\n%s, want\n%s", body, got, want)
 		}
+	}
+}
+
+func TestANewTenantsLimitsAreThoseOfTheBodyAndAreShown(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withOperator)
+	const limits = `{"max_conns":4,"queue_timeout":"2s","rate":0.5,"burst":7,"in_flight":3,"max_body":2048,"max_result":4096,"cache_for":"10s"}`
+	r := h.ask(t, http.MethodPost, "/v1/tenants", `{"id":"umbrella","limits":`+limits+`}`)
+	want := registry.Limits{
+		MaxConns: 4, QueueTimeout: 2 * time.Second, Rate: 0.5, Burst: 7, InFlight: 3, MaxBody: 2048, MaxResult: 4096, CacheFor: 10 * time.Second,
+	}
+	if r.status != http.StatusCreated || h.operator.specs[0].Tenant.Limits != want {
+		t.Fatalf("status %d, %+v: %s", r.status, h.operator.specs[0].Tenant.Limits, r.body)
+	}
+	if !strings.Contains(r.body, `"limits":`+limits) || !strings.Contains(r.body, `"own_limits":`+limits) {
+		t.Errorf("shown: %s", r.body)
 	}
 }
 
@@ -145,7 +186,17 @@ func TestWhatCannotBeReadIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{"PATCH", "/v1/tenants/acme", `{"labels":{"":"1"}}`, "labels has a name that is empty"},
 		{"PATCH", "/v1/tenants/acme", `{"labels":["a"]}`, "labels must be a JSON object of texts"},
 		{"PATCH", "/v1/tenants/acme", `{"limits":5}`, "limits must be a JSON object; it may have max_conns"},
-		{"PATCH", "/v1/tenants/acme", `{"limits":{"burst":5}}`, `"limits.burst" cannot be changed here; what can: max_conns, queue`},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"bursts":5}}`, `"limits.bursts" cannot be changed here; what can: max_conns, queue`},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"rate":-1}}`, "limits.rate must be a number of requests a second from 0 to 1000000, such as 5 or 0.5"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"rate":"5"}}`, "limits.rate must be a number"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"rate":1e309}}`, "limits.rate must be a number"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"burst":0.5}}`, "limits.burst must be a whole number from 0 to 1000000"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"in_flight":-1}}`, "limits.in_flight must be a whole number from 0 to 1000000"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"max_body":1023}}`, "limits.max_body must be a whole number of bytes from 1024 to 1073741824"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"max_result":1073741825}}`, "limits.max_result must be a whole number of bytes"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"max_result":"1MiB"}}`, "limits.max_result must be a whole number of bytes"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"queue_timeout":2}}`, "limits.queue_timeout must be a text such as"},
+		{"PATCH", "/v1/tenants/acme", `{"limits":{"cache_for":"61m"}}`, "limits.cache_for must be 1h0m0s at most"},
 		{"PATCH", "/v1/tenants/acme", `{"limits":{"max_conns":-1}}`, "limits.max_conns must be a whole number from 0 to 10000"},
 		{"PATCH", "/v1/tenants/acme", `{"limits":{"max_conns":10001}}`, "limits.max_conns must be"},
 		{"PATCH", "/v1/tenants/acme", `{"limits":{"max_conns":1.5}}`, "limits.max_conns must be"},

@@ -141,7 +141,7 @@ func TestAPoolIsEvicted(t *testing.T) {
 	if r := h.admin(t, http.MethodPost, "/v1/pools/a%20b/evict"); r.status != http.StatusBadRequest {
 		t.Errorf("with a bad id: status %d", r.status)
 	}
-	if got := h.keeper.called(); !slices.Equal(got, []string{"evict acme", "evict initech"}) {
+	if got := h.keeper.called(); !slices.Equal(got, []string{"evict acme", "evict acme+read", "evict initech", "evict initech+read"}) {
 		t.Errorf("the keeper was asked to %v", got)
 	}
 }

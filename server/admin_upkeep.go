@@ -58,7 +58,7 @@ func (a *admin) reseal(c *gin.Context) {
 }
 
 // warmPool answers POST /v1/pools/{id}/warm: the tenant's pool is there, with
-// a connection, for its next request.
+// a connection, for its next request, and so is its reader's if it has one.
 func (s *Server) warmPool(c *gin.Context) {
 	id, ok := s.idOf(c)
 	if !ok {
@@ -66,7 +66,7 @@ func (s *Server) warmPool(c *gin.Context) {
 	}
 	err := errNoWarm
 	if s.deps.Warm != nil {
-		err = s.deps.Warm(c.Request.Context(), id)
+		err = s.warm(c.Request.Context(), id)
 	}
 	switch {
 	case errors.Is(err, registry.ErrUnknown):
@@ -80,4 +80,15 @@ func (s *Server) warmPool(c *gin.Context) {
 	}
 	s.log.InfoContext(c.Request.Context(), "pool warmed by an operator", "tenant", id.String(), "actor", string(actorOf(c)))
 	writeJSON(c, http.StatusOK, s.pool(id))
+}
+
+func (s *Server) warm(ctx context.Context, id registry.ID) error {
+	if err := s.deps.Warm(ctx, id); err != nil {
+		return err
+	}
+	err := s.deps.Warm(ctx, id.Reader())
+	if errors.Is(err, registry.ErrNoReader) || errors.Is(err, registry.ErrUnknown) {
+		return nil // most tenants have none
+	}
+	return err
 }

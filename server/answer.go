@@ -23,24 +23,36 @@ const maxKeptBuffer = 1 << 20
 func (s *Server) answer(c *gin.Context, visit *router.Visit, j job) error {
 	buf := s.buffer()
 	defer s.recycle(buf)
-	_, err := s.borrow(c, visit, func(ctx context.Context, pg *pgconn.PgConn) (sqlwire.Outcome, error) {
-		return sqlwire.Execute(ctx, pg, j.request, j.options, s.cfg.SQL.MaxResult, buf)
-	})
+	err := s.fill(c, visit, j, buf)
 	visit.Close()
 	if err != nil {
 		return err
 	}
+	s.give(c, j, buf.Bytes())
+	return nil
+}
+
+// fill asks the database for the answer.
+func (s *Server) fill(c *gin.Context, visit *router.Visit, j job, into *bytes.Buffer) error {
+	limit := narrower(visit.Tenant().Limits.MaxResult, s.cfg.SQL.MaxResult)
+	_, err := s.borrow(c, visit, func(ctx context.Context, pg *pgconn.PgConn) (sqlwire.Outcome, error) {
+		return sqlwire.Execute(ctx, pg, j.request, j.options, limit, into)
+	})
+	return err
+}
+
+// give writes a good answer.
+func (s *Server) give(c *gin.Context, j job, body []byte) {
 	h := c.Writer.Header()
 	if j.request.Batch {
 		j.options.Echo(h)
 	}
 	s.head(c, "application/json")
-	h.Set("Content-Length", strconv.Itoa(buf.Len()))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.Writer.WriteHeader(http.StatusOK)
-	if _, err := c.Writer.Write(buf.Bytes()); err != nil {
+	if _, err := c.Writer.Write(body); err != nil {
 		trailOf(c).err = err // the client is gone; there is nobody to tell
 	}
-	return nil
 }
 
 func (s *Server) buffer() *bytes.Buffer {

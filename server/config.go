@@ -3,8 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/registry"
@@ -25,8 +23,8 @@ type Config struct {
 	// means every interface, port 0 a free one. Default 127.0.0.1:8080.
 	Listen string
 	// AdminListen is the address of the admin listener; "" means none. It must
-	// be a loopback address unless AdminTokens or ScrapeToken is set. Default
-	// 127.0.0.1:8081.
+	// be a loopback address unless AdminTokens, ScrapeToken or
+	// AdminTLS.ClientCA is set. Default 127.0.0.1:8081.
 	AdminListen string
 	// AdminTokens are the credentials of the admin API, a line for each: NAME
 	// ROLE TOKEN, where ROLE is read or admin and TOKEN has 16 characters or
@@ -34,6 +32,13 @@ type Config struct {
 	// /v1 needs one as a bearer token, wherever it comes from, and the audit
 	// trail has its name. Default none: the API answers to this machine alone.
 	AdminTokens registry.Secret
+
+	// TLS secures the data listener, and AdminTLS the admin listener.
+	TLS      TLSConfig
+	AdminTLS AdminTLSConfig
+	// HSTS is for how long browsers are to remember that the host is to be
+	// asked over TLS alone; 0 sends no such header. It needs TLS. Default 0s.
+	HSTS time.Duration
 
 	// ReadHeaderTimeout is the longest that a request's headers may take.
 	// Default 10s.
@@ -48,7 +53,7 @@ type Config struct {
 	// taken by the client; a stream may last longer. Default 30s.
 	WriteTimeout time.Duration
 	// MaxHeaderBytes bounds a request's line and headers; more is answered
-	// with 431. Default 65536.
+	// with 431. Over HTTP/2 it counts them unpacked. Default 65536.
 	MaxHeaderBytes int
 
 	// NotReady is how long /readyz says no, while everything is still served,
@@ -73,11 +78,12 @@ type Config struct {
 type SQLConfig struct {
 	// Enabled serves POST /sql and POST /t/{tenant}/sql. Default true.
 	Enabled bool
-	// MaxBody is the greatest request body in bytes; more is 413.
-	// Default 10 MiB.
+	// MaxBody is the greatest request body in bytes; more is 413. A tenant's
+	// limit of the same name may only lower it. Default 10 MiB.
 	MaxBody int64
 	// MaxResult is the greatest answer in bytes; more is 507. Streams have no
-	// such limit. Default 10 MiB.
+	// such limit. A tenant's limit of the same name may only lower it. Default
+	// 10 MiB.
 	MaxResult int64
 	// Timeout is the longest that a request may take from when its tenant is
 	// known to the database's last byte; X-Request-Timeout may only shorten
@@ -92,6 +98,8 @@ func Defaults() Config {
 	return Config{
 		Listen:            "127.0.0.1:8080",
 		AdminListen:       "127.0.0.1:8081",
+		TLS:               TLSConfig{MinVersion: "1.2"},
+		AdminTLS:          AdminTLSConfig{MinVersion: "1.2"},
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -116,6 +124,9 @@ func (c Config) Validate() error {
 		checkAddress("server.listen", c.Listen),
 		c.checkAdmin(),
 		c.checkTokens(),
+		c.TLS.validate("server.tls"),
+		c.AdminTLS.validate("server.admin_tls"),
+		c.checkHSTS(),
 		checkPositive("server.read_header_timeout", c.ReadHeaderTimeout),
 		checkPositive("server.read_timeout", c.ReadTimeout),
 		checkPositive("server.idle_timeout", c.IdleTimeout),
@@ -150,14 +161,16 @@ func (c Config) checkAdmin() error {
 		return fmt.Errorf("server.admin_listen: %s is the data listener's address too; give it another port", c.AdminListen)
 	}
 	if !c.adminGuarded() && !isLoopback(c.AdminListen) {
-		return fmt.Errorf("server.admin_listen: %s can be reached from other machines; use a loopback address such as 127.0.0.1:8081, or set server.admin_tokens, or server.scrape_token, with which others may read /metrics and nothing else", c.AdminListen)
+		return fmt.Errorf("server.admin_listen: %s can be reached from other machines; use a loopback address such as 127.0.0.1:8081, or set server.admin_tokens, or server.admin_tls.client_ca, or server.scrape_token, with which others may read /metrics and nothing else", c.AdminListen)
 	}
 	return nil
 }
 
 // adminGuarded reports whether other machines may reach the admin listener,
 // because something keeps them from what is not theirs.
-func (c Config) adminGuarded() bool { return !c.ScrapeToken.IsZero() || !c.AdminTokens.IsZero() }
+func (c Config) adminGuarded() bool {
+	return !c.ScrapeToken.IsZero() || !c.AdminTokens.IsZero() || c.AdminTLS.ClientCA != ""
+}
 
 func (c Config) checkTokens() error {
 	if c.AdminTokens.IsZero() {
@@ -165,53 +178,4 @@ func (c Config) checkTokens() error {
 	}
 	_, err := parseTokens(c.AdminTokens.Reveal())
 	return err
-}
-
-func checkAddress(field, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%s: %q is not an address; write host:port, such as 127.0.0.1:8080", field, address)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("%s: %q has no port between 0 and 65535", field, address)
-	} else if strconv.FormatUint(n, 10) != port {
-		return fmt.Errorf("%s: %q has a port with leading zeros", field, address)
-	}
-	return nil
-}
-
-func endsInPortZero(address string) bool {
-	_, port, err := net.SplitHostPort(address)
-	return err == nil && port == "0"
-}
-
-// isLoopback reports whether only this machine can reach a listener there.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	return err == nil && isLoopbackHost(host)
-}
-
-func isLoopbackHost(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
-}
-
-func checkPositive(field string, d time.Duration) error {
-	if d <= 0 {
-		return fmt.Errorf("%s: %v is no time to wait; write a positive duration such as 30s", field, d)
-	}
-	return nil
-}
-
-func checkNotReady(d time.Duration) error {
-	if d < 0 {
-		return fmt.Errorf("server.not_ready: %v is negative; write 0s or more", d)
-	}
-	return nil
-}
-
-func checkRange(field string, n, low, high int64) error {
-	if n < low || n > high {
-		return fmt.Errorf("%s: %d is not between %d and %d bytes", field, n, low, high)
-	}
-	return nil
 }

@@ -81,7 +81,7 @@ func TestNewWantsItsParts(t *testing.T) {
 	t.Parallel()
 	cfg := router.Defaults()
 	cfg.Resolvers = []string{"path"}
-	rt, err := router.New(cfg, demoRecords(), noPools{}, nil)
+	rt, err := router.New(cfg, router.Deps{Tenants: demoRecords(), Pools: noPools{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	corsRequestHeaders = "Authorization, Neon-Connection-String, Neon-Raw-Text-Output, Neon-Array-Mode, Neon-Pool-Opt-In, " +
+	corsRequestHeaders = "Authorization, Apikey, Cache-Control, Neon-Connection-String, Neon-Raw-Text-Output, Neon-Array-Mode, Neon-Pool-Opt-In, " +
 		"Neon-Batch-Read-Only, Neon-Batch-Isolation-Level, Neon-Batch-Deferrable, " +
 		"Content-Type, Traceparent, X-Request-Id, X-Request-Timeout, " // and the router's header
 	corsAnswerHeaders = "Neon-Request-Id, Neon-Batch-Read-Only, Neon-Batch-Isolation-Level, Neon-Batch-Deferrable, " +
-		"Retry-After, Server-Timing, Traceparent, X-Request-Id"
+		"Age, Cache-Status, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, Traceparent, X-Request-Id"
 )
 
 // crossOrigin lets web pages of every origin read the answers of the data

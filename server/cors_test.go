@@ -14,7 +14,7 @@ func TestTheRoutersOwnNamesAreTheServersToo(t *testing.T) {
 	t.Parallel()
 	names := router.Defaults()
 	names.Resolvers, names.PathPrefix, names.Header, names.Dev = []string{"path", "header"}, "/customers/", "X-Customer", true
-	rt, err := router.New(names, demoRecords(), noPools{}, nil)
+	rt, err := router.New(names, router.Deps{Tenants: demoRecords(), Pools: noPools{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,8 @@ var (
 	errRole = errors.New("server: the token's role does not allow this")
 	// errNoControl is returned for what needs a control database.
 	errNoControl = errors.New("server: no control database")
+	// errNoKeys is returned for API keys without a control database.
+	errNoKeys = errors.New("server: no control database for API keys")
 	// errNoServer is returned by NewAdmin's handler for what needs a server
 	// that runs.
 	errNoServer = errors.New("server: needs a running server")
@@ -46,6 +48,8 @@ var (
 	errInactive = errors.New("server: tenant is not active")
 	// errNoWarm is returned when pools cannot be warmed.
 	errNoWarm = errors.New("server: pools cannot be warmed")
+	// errNoCache is returned when there are no answers to be flushed.
+	errNoCache = errors.New("server: no answers are kept")
 	// errNoDoctor is returned when there is nobody to check anything.
 	errNoDoctor = errors.New("server: no doctor")
 	// errNoExport is returned for a name without an export.

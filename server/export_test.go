@@ -35,6 +35,9 @@ func (s *Server) Changing() bool {
 // AdminRoutes are the routes of the admin listener, as METHOD PATH.
 func (s *Server) AdminRoutes() []string { return routesOf(s.adminRoutes()) }
 
+// DataRoutes are the routes of the data listener, as METHOD PATH.
+func (s *Server) DataRoutes() []string { return routesOf(s.dataRoutes()) }
+
 // DirectRoutes are those of NewAdmin's handler.
 func DirectRoutes() []string {
 	return routesOf(directRoutes(build(Defaults(), Deps{}), ""))

@@ -23,12 +23,12 @@ func actorOf(c *gin.Context) lifecycle.Actor {
 	return c.MustGet(actorKey{}).(lifecycle.Actor)
 }
 
-// operatorOnly guards the admin API: by the tokens when there are any, else
-// this machine alone may ask. A token that may only read does that.
+// operatorOnly guards the admin API: by the tokens when there are any, else by
+// the client's certificate where one is asked for, else this machine alone may
+// ask. A token that may only read does that.
 func (s *Server) operatorOnly(c *gin.Context) {
 	if len(s.tokens) == 0 {
-		c.Set(actorKey{}, lifecycle.Actor(actorLocal))
-		s.localOnly(c)
+		s.tokenless(c)
 		return
 	}
 	t, ok := whose(s.tokens, bearerOf(c.Request.Header.Get("Authorization")))
@@ -43,6 +43,16 @@ func (s *Server) operatorOnly(c *gin.Context) {
 	}
 }
 
+func (s *Server) tokenless(c *gin.Context) {
+	if subject := s.certified(c.Request); subject != "" {
+		c.Set(actorKey{}, lifecycle.Actor(subject))
+		trailOf(c).actor = subject
+		return
+	}
+	c.Set(actorKey{}, lifecycle.Actor(actorLocal))
+	s.localOnly(c)
+}
+
 func isReading(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // localOnly guards what has no credentials: the peer must be on this machine,
@@ -53,10 +63,11 @@ func (s *Server) localOnly(c *gin.Context) {
 	}
 }
 
-// scraperOnly guards /metrics: by the token when there is one, else as the
-// rest of the admin API.
+// scraperOnly guards /metrics: by the token when there is one, else by the
+// client's certificate, else this machine alone may ask.
 func (s *Server) scraperOnly(c *gin.Context) {
 	switch {
+	case s.cfg.ScrapeToken.IsZero() && s.certified(c.Request) != "":
 	case s.cfg.ScrapeToken.IsZero():
 		s.localOnly(c)
 	case !sameSecret(bearerOf(c.Request.Header.Get("Authorization")), s.cfg.ScrapeToken.Reveal()):

@@ -257,6 +257,9 @@ type harness struct {
 	operator *fakeOperator // nil: no control database
 	doctor   func(context.Context) (adminwire.DoctorReport, error)
 	warm     func(context.Context, registry.ID) error
+	flush    func(context.Context, registry.ID) error
+	// routes, when set, changes how requests find their tenant.
+	routes func(*router.Config, *router.Deps)
 	// acquireErr, when set, is why there is no connection.
 	acquireErr error
 	// walled is what every connection says of its wall.
@@ -276,14 +279,19 @@ func newHarness(t testing.TB, change ...func(*harness)) *harness {
 		fn(h)
 	}
 	routes := router.Defaults()
-	routes.Resolvers, routes.Dev = []string{"path", "neon", "header"}, true
-	rt, err := router.New(routes, h.records, noPools{}, nil)
+	routes.Resolvers, routes.Dev, routes.ProbeRate = []string{"path", "neon", "header"}, true, 0
+	parts := router.Deps{Tenants: h.records, Pools: noPools{}}
+	if h.routes != nil {
+		h.routes(&routes, &parts)
+	}
+	rt, err := router.New(routes, parts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	deps := server.Deps{
 		Router: rt, Keeper: h.keeper, Registry: h.records, Metrics: h.metrics, Observer: h.observed, Version: "v1.2.3",
-		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Doctor: h.doctor, Warm: h.warm,
+		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Doctor: h.doctor, Warm: h.warm, Flush: h.flush,
+		PathPrefix: routes.PathPrefix, Header: routes.Header,
 	}
 	if h.operator != nil {
 		deps.Operator = h.operator
@@ -349,12 +357,21 @@ func (r reply) object(t testing.TB) map[string]any {
 // post sends body to path; headers alternate names and values.
 func (h *harness) post(t testing.TB, path, body string, headers ...string) reply {
 	t.Helper()
-	return send(t, h.server.Handler(), http.MethodPost, path, strings.NewReader(body), headers...)
+	return h.hold(t, http.MethodPost, path, send(t, h.server.Handler(), http.MethodPost, path, strings.NewReader(body), headers...))
 }
 
 func (h *harness) get(t testing.TB, path string, headers ...string) reply {
 	t.Helper()
-	return send(t, h.server.Handler(), http.MethodGet, path, nil, headers...)
+	return h.hold(t, http.MethodGet, path, send(t, h.server.Handler(), http.MethodGet, path, nil, headers...))
+}
+
+// hold holds an answer of the data API to its document.
+func (h *harness) hold(t testing.TB, method, path string, r reply) reply {
+	t.Helper()
+	if !h.cfg.SQL.Enabled {
+		return r // there is no such API
+	}
+	return holdData(t, method, path, r)
 }
 
 // change sends a PATCH to the admin handler.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +21,8 @@ type trail struct {
 	id     string // the request's
 	trace  trace
 	tenant registry.ID // zero until resolved
-	actor  string      // the name of an operator's token, "" without one
+	key    string      // the public id of the API key, "" without one
+	actor  string      // the name of an operator's token or certificate, "" without one
 	rows   int64
 	code   string // of the problem, "" without one
 	err    error  // behind the problem
@@ -44,6 +46,9 @@ func (s *Server) observe(c *gin.Context) {
 	if t.trace.known() {
 		h.Set("Traceparent", t.trace.String())
 	}
+	if s.cfg.HSTS > 0 && c.Request.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age="+strconv.FormatInt(int64(s.cfg.HSTS/time.Second), 10))
+	}
 	defer func() { s.report(c, t, time.Since(began)) }()
 	c.Next()
 }
@@ -55,11 +60,15 @@ func (s *Server) report(c *gin.Context, t *trail, took time.Duration) {
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 13)
+	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request_id", t.id), slog.String("method", method), slog.String("route", route),
 		slog.Int("status", status), slog.Duration("duration", took), slog.Int("bytes", max(c.Writer.Size(), 0)))
-	s.log.LogAttrs(ctx, level, "request", t.appendTo(attrs)...)
+	attrs = t.appendTo(attrs)
+	if text := loggable(t.err); text != "" {
+		attrs = append(attrs, slog.String("error", redacted(c.Request, text)))
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // appendTo adds what only some requests have.
@@ -70,14 +79,14 @@ func (t *trail) appendTo(attrs []slog.Attr) []slog.Attr {
 	if !t.tenant.IsZero() {
 		attrs = append(attrs, slog.String("tenant", t.tenant.String()), slog.Int64("rows", t.rows))
 	}
+	if t.key != "" {
+		attrs = append(attrs, slog.String("key", t.key))
+	}
 	if t.actor != "" {
 		attrs = append(attrs, slog.String("actor", t.actor))
 	}
 	if t.code != "" {
 		attrs = append(attrs, slog.String("code", t.code))
-	}
-	if text := loggable(t.err); text != "" {
-		attrs = append(attrs, slog.String("error", text))
 	}
 	return attrs
 }

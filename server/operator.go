@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/registry/control"
 )
 
@@ -19,10 +21,11 @@ type Operator interface {
 	Upkeep
 }
 
-// Lifecycle is what becomes of one tenant.
+// Lifecycle is what becomes of one tenant, and of its clients' keys.
 type Lifecycle interface {
 	Comings
 	Goings
+	Keys
 }
 
 // Records are the tenants as the control database knows them.
@@ -74,4 +77,18 @@ type Upkeep interface {
 	ExportFolder() string
 	Events(ctx context.Context, tenant registry.ID, before int64, limit int) ([]control.Event, error)
 	Reseal(ctx context.Context, by lifecycle.Actor) (control.Operation, error)
+}
+
+// Keys are the API keys of tenants, and the login that those need which can
+// only read.
+type Keys interface {
+	// CreateKey returns the key's text, which nothing can show again. It makes
+	// the tenant's reader first where the scope needs it.
+	CreateKey(ctx context.Context, by lifecycle.Actor, k control.NewKey) (registry.Secret, apikey.Key, error)
+	// Keys lists the keys of a tenant, or of all for the zero ID.
+	Keys(ctx context.Context, tenant registry.ID, after string, limit int) ([]apikey.Key, error)
+	RevokeKey(ctx context.Context, by lifecycle.Actor, tenant registry.ID, id string) (apikey.Key, error)
+	// ExpireKey sets when a key ends; the zero time means never.
+	ExpireKey(ctx context.Context, by lifecycle.Actor, tenant registry.ID, id string, at time.Time) (apikey.Key, error)
+	MakeReader(ctx context.Context, by lifecycle.Actor, tenant registry.ID) error
 }

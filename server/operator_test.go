@@ -14,6 +14,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/registry/control"
 	"github.com/poolkeeper/poolkeeper/server"
 )
@@ -34,6 +35,7 @@ type fakeOperator struct {
 	cancels map[string]func()
 	changed chan struct{} // closed and replaced with every change of an operation
 	events  []control.Event
+	keys    []apikey.Key
 	calls   []string
 	folder  string
 

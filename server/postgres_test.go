@@ -106,7 +106,7 @@ func (w *whole) start(t *testing.T, cfg server.Config, poolCfg pools.Config, ten
 	}
 	routes := router.Defaults()
 	routes.Resolvers, routes.Dev = []string{"path", "neon", "header"}, true
-	rt, err := router.New(routes, reg, w.keeper, nil)
+	rt, err := router.New(routes, router.Deps{Tenants: reg, Pools: w.keeper})
 	if err != nil {
 		t.Fatal(err)
 	}

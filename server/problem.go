@@ -136,6 +136,10 @@ func ownRows() []ownRow {
 			Status: http.StatusConflict, Code: "no_control", Title: "There is no control database",
 			Detail: "Tenants are what the file says: edit the file and save it. With control.dsn set they can be changed here.",
 		}},
+		{errNoKeys, router.Problem{
+			Status: http.StatusConflict, Code: "no_control", Title: "There is no control database",
+			Detail: "API keys, and logins that can only read, are kept in one and nowhere else: set control.dsn and control.keyset.",
+		}},
 		{errNoServer, router.Problem{
 			Status: http.StatusConflict, Code: "no_server", Title: "This needs a running server",
 			Detail: "Pools and budgets are in the server's memory; ask its admin API.",
@@ -144,6 +148,9 @@ func ownRows() []ownRow {
 			Status: http.StatusConflict, Code: "state", Title: "The tenant's state does not allow this", Detail: "It is not active, and so not served.",
 		}},
 		{errNoWarm, router.Problem{Status: http.StatusNotImplemented, Code: "unsupported", Title: "Pools cannot be warmed here"}},
+		{errNoCache, router.Problem{
+			Status: http.StatusNotImplemented, Code: "unsupported", Title: "This server keeps no answers", Detail: "Its cache is off, and there is nothing to flush.",
+		}},
 		{errNoDoctor, router.Problem{Status: http.StatusNotImplemented, Code: "unsupported", Title: "There is no doctor here"}},
 		{errNoExports, router.Problem{
 			Status: http.StatusNotImplemented, Code: "unsupported", Title: "There are no exports here",

@@ -14,7 +14,8 @@ import (
 const maxPanicText = 300
 
 // recovery turns a panic into a 500 and a line in the log with its stack. It
-// logs nothing of the request itself: the headers hold credentials. When the
+// logs nothing of the request itself, whose headers hold credentials, and hides
+// these when the panic repeats one. When the
 // answer has begun already, the connection is cut, so that the client does not
 // take half of it for the whole.
 func (s *Server) recovery(c *gin.Context) {
@@ -38,8 +39,8 @@ func (s *Server) recovery(c *gin.Context) {
 }
 
 func (s *Server) logPanic(c *gin.Context, value any) {
-	text := fmt.Sprint(value)
+	text := redacted(c.Request, fmt.Sprint(value))
 	s.log.LogAttrs(c.Request.Context(), slog.LevelError, "panic",
 		slog.String("request_id", trailOf(c).id), slog.String("route", routeOf(c)),
-		slog.String("panic", text[:min(len(text), maxPanicText)]), slog.String("stack", string(debug.Stack())))
+		slog.String("panic", clip(text, maxPanicText)), slog.String("stack", string(debug.Stack())))
 }

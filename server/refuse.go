@@ -23,6 +23,10 @@ const (
 	headerNeon = "Neon-Connection-String"
 	// maxUser is PostgreSQL's own limit for the name of a role.
 	maxUser = 63
+	// codeRefused is the one code of all refused tenants.
+	codeRefused  = "tenant_refused"
+	headerRate   = "RateLimit"
+	headerPolicy = "RateLimit-Policy"
 )
 
 // refuse answers with what the client may see of err, in its dialect, and
@@ -35,6 +39,7 @@ func (s *Server) refuse(c *gin.Context, err error) {
 	if p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusRequestTimeout {
 		c.Writer.Header().Set("Connection", "close") // the rest of the body is not waited for
 	}
+	quota(c.Writer.Header(), p)
 	var more adminwire.Problem
 	if members(err, &more) {
 		writeMembers(c, p, more)
@@ -52,12 +57,27 @@ func (s *Server) refuse(c *gin.Context, err error) {
 	writeNeon(c, status, p.RetryAfter, body)
 }
 
+// quota shows what the problem says of the tenant's rate. Whose request may be
+// anybody's, nothing that was set before gives away that there is a tenant.
+func quota(h http.Header, p router.Problem) {
+	if p.Code == codeRefused {
+		h.Del(headerRate)
+		h.Del(headerPolicy)
+	}
+	if p.RateLimit != "" {
+		h.Set(headerRate, p.RateLimit)
+	}
+	if p.RateLimitPolicy != "" {
+		h.Set(headerPolicy, p.RateLimitPolicy)
+	}
+}
+
 // neonAnswer is the problem in the protocol of @neondatabase/serverless. A
 // refused tenant looks like a wrong password, as that client's users know it,
 // whether it exists or not.
 func (s *Server) neonAnswer(r *http.Request, p router.Problem, err error) (int, sqlwire.ErrorFields) {
 	switch {
-	case p.Code == "tenant_refused":
+	case p.Code == codeRefused:
 		return http.StatusBadRequest, sqlwire.ErrorFields{
 			Message: "password authentication failed for user '" + userOf(r.Header.Get(headerNeon)) + "'",
 			Code:    "28P01", Severity: "FATAL",

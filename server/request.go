@@ -39,12 +39,12 @@ type job struct {
 }
 
 // read reads and understands the request. Its errors are the client's fault.
-func (s *Server) read(c *gin.Context) (job, error) {
+func (s *Server) read(c *gin.Context, l registry.Limits) (job, error) {
 	options, err := sqlwire.ParseOptions(c.Request.Header)
 	if err != nil {
 		return job{}, err
 	}
-	body, err := s.readBody(c, s.cfg.SQL.MaxBody)
+	body, err := s.readBody(c, narrower(l.MaxBody, s.cfg.SQL.MaxBody))
 	if err != nil {
 		return job{}, err
 	}
@@ -57,6 +57,14 @@ func (s *Server) read(c *gin.Context) (job, error) {
 		return job{}, &sqlwire.BadRequestError{Message: "a batch cannot be streamed; ask for application/json, or send one query"}
 	}
 	return j, nil
+}
+
+// narrower is a tenant's own limit below the one for all; 0 is none.
+func narrower(own, ceiling int64) int64 {
+	if own <= 0 {
+		return ceiling
+	}
+	return min(own, ceiling)
 }
 
 // readBody reads the whole body, of at most limit bytes. From its end on, net/http listens for the
@@ -131,9 +139,15 @@ func limitStatements(c *gin.Context, l registry.Limits, n int) context.CancelFun
 	if l.StatementTimeout <= 0 || n == 0 || l.StatementTimeout > math.MaxInt64/time.Duration(n)-limitGrace {
 		return func() {}
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), l.StatementTimeout*time.Duration(n)+limitGrace)
-	c.Request = c.Request.WithContext(ctx)
-	return cancel
+	request := c.Request
+	ctx, cancel := context.WithTimeout(request.Context(), l.StatementTimeout*time.Duration(n)+limitGrace)
+	c.Request = request.WithContext(ctx)
+	return func() {
+		if ctx.Err() == nil {
+			c.Request = request // whoever judges an error must not take the cancel below for the client's departure
+		}
+		cancel()
+	}
 }
 
 // wantsStream reports whether the client names NDJSON and does not prefer JSON.

@@ -15,6 +15,7 @@ func (s *Server) dataRoutes() *gin.Engine {
 			e.POST(path, s.crossOrigin, s.sql)
 			e.OPTIONS(path, s.crossOrigin, s.preflight)
 		}
+		e.GET("/openapi.json", s.crossOrigin, s.dataAPI())
 	}
 	return e
 }

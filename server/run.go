@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"syscall"
+	"time"
 )
 
 // listeners are the bound sockets; admin is nil without one.
@@ -30,18 +32,19 @@ func (s *Server) Run(ctx context.Context) error {
 	// The end of ctx begins the stop; it must not end the requests.
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
-	data, admin := s.httpServer(requests, s.data), s.httpServer(requests, s.admin)
+	data, admin := s.httpServer(requests, s.data, s.dataTLS), s.httpServer(requests, s.admin, s.adminTLS)
 	failed := make(chan error, 2)
 	serve := func(h *http.Server, l net.Listener) {
 		if l != nil {
-			go func() { failed <- h.Serve(l) }()
+			go func() { failed <- serveOn(h, l) }()
 		}
 	}
 	admin.RegisterOnShutdown(s.stopFollowing)
 	serve(data, l.data)
 	serve(admin, l.admin)
 	close(s.ready)
-	s.log.InfoContext(ctx, "serving", "listen", s.addr, "admin_listen", s.adminAddr, "version", s.deps.Version)
+	s.log.InfoContext(ctx, "serving", "listen", s.addr, "tls", s.dataTLS != nil,
+		"admin_listen", s.adminAddr, "admin_tls", s.adminTLS != nil, "version", s.deps.Version)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -50,9 +53,30 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.stop(requests, cut, data, admin))
 }
 
-func (s *Server) httpServer(requests context.Context, h http.Handler) *http.Server {
+const (
+	// maxStreams is how many requests a client may have under way on one
+	// connection of HTTP/2.
+	maxStreams = 250
+	// pingAfter is how long a connection of HTTP/2 may be silent before it is
+	// asked whether anybody is there, and pongWithin how long an answer may take.
+	pingAfter, pongWithin = 30 * time.Second, 15 * time.Second
+)
+
+func serveOn(h *http.Server, l net.Listener) error {
+	if h.TLSConfig == nil {
+		return h.Serve(l)
+	}
+	return h.ServeTLS(l, "", "")
+}
+
+func (s *Server) httpServer(requests context.Context, h http.Handler, secured *tls.Config) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:   h,
+		TLSConfig: secured,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, WriteByteTimeout: s.cfg.WriteTimeout,
+			SendPingTimeout: pingAfter, PingTimeout: pongWithin,
+		},
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -88,6 +89,10 @@ type Deps struct {
 	// Warm opens the tenant's pool, takes a connection from it and gives it
 	// back; nil means that POST /v1/pools/{id}/warm is refused.
 	Warm func(ctx context.Context, id registry.ID) error
+	// Flush forgets every answer that is kept for the tenant, in this process
+	// and where others share them; nil means that none are, and
+	// POST /v1/tenants/{id}/flush is refused.
+	Flush func(ctx context.Context, id registry.ID) error
 	// Metrics answers GET /metrics on the admin listener; nil means no such
 	// route.
 	Metrics http.Handler
@@ -113,8 +118,10 @@ type Server struct {
 	acquire  acquireFunc
 	data     http.Handler
 	admin    http.Handler
-	buffers  sync.Pool // of *bytes.Buffer: answers in the making
-	tokens   []token   // of the admin API; none: this machine alone may ask
+	buffers  sync.Pool   // of *bytes.Buffer: answers in the making
+	tokens   []token     // of the admin API; none: this machine alone may ask
+	dataTLS  *tls.Config // nil: plain HTTP
+	adminTLS *tls.Config
 
 	// following ends when the admin listener stops, so that nobody who follows
 	// an operation holds it up.
@@ -144,7 +151,8 @@ type session interface {
 type acquireFunc func(ctx context.Context, v *router.Visit) (session, error)
 
 // New returns a Server that is not running yet. Its error is that of
-// cfg.Validate, or ErrDeps.
+// cfg.Validate, ErrDeps, or one that names the file of a certificate that
+// cannot be used.
 func New(cfg Config, d Deps) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -153,6 +161,9 @@ func New(cfg Config, d Deps) (*Server, error) {
 		return nil, fmt.Errorf("%w: router, keeper and registry are needed", ErrDeps)
 	}
 	s := build(cfg, d)
+	if err := s.secured(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	if !cfg.AdminTokens.IsZero() {
 		tokens, err := parseTokens(cfg.AdminTokens.Reveal())
 		if err != nil { // unreachable: Validate parsed them
@@ -179,7 +190,7 @@ func build(cfg Config, d Deps) *Server {
 	s.deps.Header = cmp.Or(d.Header, defaults.Header)
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	// It ends with the admin listener, whose requests have contexts of their own.
-	following, stop := context.WithCancel(context.Background()) //nolint:gosec // Run has the admin listener call it
+	following, stop := context.WithCancel(context.Background())
 	s.following, s.stopFollowing = following, stop
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/router"
 	"github.com/poolkeeper/poolkeeper/server/sqlwire"
 )
@@ -21,7 +22,8 @@ func (s *Server) sql(c *gin.Context) {
 		return
 	}
 	defer visit.Close()
-	t.tenant = visit.Tenant().ID
+	t.tenant, t.key = visit.Tenant().ID, visit.KeyID()
+	visit.Header(c.Writer.Header())
 	cancel, err := s.setDeadline(c)
 	if err != nil {
 		s.refuse(c, err)
@@ -39,7 +41,10 @@ func (s *Server) serve(c *gin.Context, visit *router.Visit) error {
 	if err := wallOf(visit.Tenant()); err != nil {
 		return err
 	}
-	j, err := s.read(c)
+	if visit.ReadOnly() && visit.Tenant().ReadLogin == "" {
+		return registry.ErrNoReader
+	}
+	j, err := s.read(c, visit.Tenant().Limits)
 	if err != nil {
 		return err
 	}

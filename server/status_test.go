@@ -1,83 +1,22 @@
 package server_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/poolkeeper/poolkeeper/pools"
-	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/server"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
-
-// A statusCase is a row of the status table, as a client meets it.
-type statusCase struct {
-	name   string
-	setup  func(*harness)
-	tenant string // acme when empty
-	body   string // {"query":"one"} when empty
-
-	status     int    // as problem+json
-	code       string // as problem+json
-	neon       int    // with a connection string
-	neonMapped int    // with a connection string and sql.errors: neon
-	mappedCode string // then; "" means the key is null
-	retry      string
-}
-
-func acquireError(err error) func(*harness) { return func(h *harness) { h.acquireErr = err } }
-
-func raise(severity, code string) string {
-	return fmt.Sprintf(`{"query":"raise %s %s"}`, severity, code)
-}
-
-func statusCases() []statusCase {
-	id := registry.MustParseID("acme")
-	down := &pools.DatabaseError{Tenant: id, RetryAfter: 2500 * time.Millisecond, Err: errors.New("dial 10.0.0.1 as acme: refused")}
-	badLogin := &pools.DatabaseError{Tenant: id, Err: &pgconn.PgError{Severity: "FATAL", Code: "28P01", Message: "password authentication failed for user \"acme_login\""}}
-	return []statusCase{
-		{name: "unknown tenant", tenant: "nobody", status: 401, code: "tenant_refused", neon: 400, neonMapped: 400, mappedCode: "28P01"},
-		{name: "suspended tenant", tenant: "hooli", status: 401, code: "tenant_refused", neon: 400, neonMapped: 400, mappedCode: "28P01"},
-		{name: "malformed tenant", tenant: "no_such'\"tenant", status: 401, code: "tenant_refused", neon: 400, neonMapped: 400, mappedCode: "28P01"},
-		{name: "tenant queue", setup: acquireError(fmt.Errorf("x: %w", pools.ErrTenantQueue)), status: 429, code: "tenant_limit", neon: 429, neonMapped: 400, mappedCode: "53300", retry: "1"},
-		{name: "tenant timeout", setup: acquireError(pools.ErrTenantTimeout), status: 429, code: "tenant_limit", neon: 429, neonMapped: 400, mappedCode: "53300", retry: "1"},
-		{name: "cluster budget", setup: acquireError(fmt.Errorf("cluster main, wanted by globex: %w", pools.ErrBudget)), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
-		{name: "cluster budget while connecting", setup: acquireError(&pools.DatabaseError{Tenant: id, RetryAfter: 2500 * time.Millisecond, Err: pools.ErrBudget}), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
-		{name: "cluster queue", setup: acquireError(fmt.Errorf("x: %w", pools.ErrClusterQueue)), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
-		{name: "pool limit", setup: acquireError(pools.ErrPoolLimit), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
-		{name: "keeper closed", setup: acquireError(pools.ErrClosed), status: 503, code: "capacity", neon: 503, neonMapped: 400, mappedCode: "53300", retry: "1"},
-		{name: "database down", setup: acquireError(down), status: 503, code: "database_unavailable", neon: 503, neonMapped: 400, mappedCode: "57P03", retry: "3"},
-		{name: "our login refused", setup: acquireError(badLogin), status: 503, code: "28P01", neon: 503, neonMapped: 400, mappedCode: "57P03", retry: "1"},
-		{name: "registry down", setup: func(h *harness) { h.records.err = registry.ErrUnavailable }, status: 503, code: "registry_unavailable", neon: 503, neonMapped: 400, mappedCode: "57P03", retry: "1"},
-		{name: "deadline", setup: func(h *harness) { h.cfg.SQL.Timeout = 50 * time.Millisecond }, body: `{"query":"sleep"}`, status: 504, code: "deadline", neon: 504, neonMapped: 400, mappedCode: "57014"},
-		{name: "statement timeout", body: raise("ERROR", "57014"), status: 504, code: "57014", neon: 504, neonMapped: 400, mappedCode: "57014"},
-		{name: "sql error", body: raise("ERROR", "42P01"), status: 400, code: "42P01", neon: 400, neonMapped: 400, mappedCode: "42P01"},
-		{name: "constraint", body: raise("ERROR", "23505"), status: 400, code: "23505", neon: 400, neonMapped: 400, mappedCode: "23505"},
-		{name: "parameter count", body: raise("ERROR", "08P01"), status: 400, code: "08P01", neon: 400, neonMapped: 400, mappedCode: "08P01"},
-		{name: "statement raises an outage", body: raise("ERROR", "57P01"), status: 400, code: "57P01", neon: 400, neonMapped: 400, mappedCode: "57P01"},
-		{name: "statement raises exhaustion", body: raise("ERROR", "53300"), status: 400, code: "53300", neon: 400, neonMapped: 400, mappedCode: "53300"},
-		{name: "session ended", body: raise("FATAL", "57P01"), status: 503, code: "57P01", neon: 503, neonMapped: 400, mappedCode: "57P01", retry: "1"},
-		{name: "connection lost", body: `{"query":"drop"}`, status: 503, code: "database_unavailable", neon: 503, neonMapped: 400, mappedCode: "57P03", retry: "1"},
-		{name: "no wall by record", tenant: "shared", status: 403, code: "isolation", neon: 403, neonMapped: 403, mappedCode: "isolation"},
-		{name: "no wall by connection", setup: func(h *harness) { h.walled = fmt.Errorf("%w: login is a superuser; use another", pools.ErrNotWalled) }, status: 403, code: "isolation", neon: 403, neonMapped: 403, mappedCode: "isolation"},
-		{name: "body too large", setup: func(h *harness) { h.cfg.SQL.MaxBody = 1024 }, body: `{"query":"` + strings.Repeat("x", 2000) + `"}`, status: 413, code: "body_too_large", neon: 413, neonMapped: 413, mappedCode: "body_too_large"},
-		{name: "result too large", setup: func(h *harness) { h.cfg.SQL.MaxResult = 1024 }, body: `{"query":"wide 5000"}`, status: 507, code: "result_too_large", neon: 507, neonMapped: 507},
-		{name: "malformed body", body: `{"query":`, status: 400, code: "bad_request", neon: 400, neonMapped: 400},
-		{name: "copy", body: `{"query":"COPY t TO STDOUT"}`, status: 400, code: "0A000", neon: 400, neonMapped: 400, mappedCode: "0A000"},
-		{name: "anything else", setup: acquireError(errors.New("host=10.0.0.1 password=hunter2")), status: 500, code: "internal", neon: 500, neonMapped: 500, mappedCode: "internal"},
-	}
-}
 
 func (c statusCase) post(t *testing.T, mode string, headers ...string) reply {
 	t.Helper()
@@ -87,11 +26,36 @@ func (c statusCase) post(t *testing.T, mode string, headers ...string) reply {
 		}
 		h.cfg.SQL.Errors = mode
 	})
-	body := c.body
-	if body == "" {
-		body = `{"query":"one"}`
+	url, _, _ := h.serve(t)
+	ask := func() reply {
+		return request(t, url+cmp.Or(c.path, "/sql"), cmp.Or(c.body, `{"query":"one"}`), append(append(headers, c.header...), "X-Request-Id", "request-1")...)
 	}
-	return h.post(t, "/sql", body, append(headers, "X-Request-Id", "request-1")...)
+	if c.twice {
+		ask()
+	}
+	return ask()
+}
+
+// request posts over a real connection.
+func request(t *testing.T, url, body string, headers ...string) reply {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := newClient(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holdData(t, http.MethodPost, req.URL.Path, reply{res.StatusCode, res.Header, string(text)})
 }
 
 func (c statusCase) tenantID() string {
@@ -161,10 +125,15 @@ func (c statusCase) common(t *testing.T, r reply) {
 	if got := r.header.Get("X-Request-Id"); got != "request-1" {
 		t.Errorf("X-Request-Id is %q", got)
 	}
-	if got := r.header.Get("Neon-Request-Id"); got != "request-1" {
+	if got := r.header.Get("Neon-Request-Id"); c.path != "/nowhere" && c.path != "/livez" && got != "request-1" {
 		t.Errorf("Neon-Request-Id is %q", got)
 	}
-	for _, secret := range []string{"hunter2", "s3cret-password", "10.0.0.1", "acme_login", "pools: ", "globex"} {
+	for _, name := range []string{"Server-Timing", "RateLimit", "RateLimit-Policy", "ETag"} {
+		if got := r.header.Get(name); got != "" {
+			t.Errorf("the refusal has %s: %s", name, got)
+		}
+	}
+	for _, secret := range []string{"ABCDEFGHIJKLMNOP", "hunter2", "s3cret-password", "10.0.0.1", "acme_login", "pools: ", "globex"} {
 		if strings.Contains(r.body, secret) {
 			t.Errorf("the body shows %q: %s", secret, r.body)
 		}

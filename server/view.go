@@ -17,7 +17,7 @@ func viewOf(t *registry.Tenant) adminwire.Tenant {
 	return adminwire.Tenant{
 		ID: t.ID.String(), Name: t.Name, Status: string(t.Status), Plan: t.Plan, Cluster: t.Cluster, Isolation: string(t.Isolation),
 		Schema: t.Schema, Database: t.Database, Login: t.Login, OwnDSN: !t.DSN.IsZero(), SharedLogin: t.SharedLogin,
-		DDL: t.DDL, Labels: t.Labels, Version: t.Version, Limits: limitsOf(t.Limits),
+		ReadLogin: t.ReadLogin, DDL: t.DDL, Labels: t.Labels, Version: t.Version, Limits: limitsOf(t.Limits),
 	}
 }
 
@@ -49,6 +49,9 @@ func limitsOf(l registry.Limits) adminwire.Limits {
 		StatementTimeout:         durationText(l.StatementTimeout),
 		IdleInTransactionTimeout: durationText(l.IdleInTransactionTimeout),
 		IdleAfter:                durationText(l.IdleAfter),
+		QueueTimeout:             durationText(l.QueueTimeout),
+		Rate:                     l.Rate, Burst: l.Burst, InFlight: l.InFlight,
+		MaxBody: l.MaxBody, MaxResult: l.MaxResult, CacheFor: durationText(l.CacheFor),
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Limits are a tenant's own limits; what is absent is its plan's, or the
-// default of pools. Durations are texts such as "30s".
+// default of the section that it belongs to. Durations are texts such as "30s".
 type Limits struct {
 	MaxConns                 int    `json:"max_conns,omitempty"`
 	Queue                    int    `json:"queue,omitempty"`
@@ -17,6 +17,15 @@ type Limits struct {
 	StatementTimeout         string `json:"statement_timeout,omitempty"`
 	IdleInTransactionTimeout string `json:"idle_in_transaction_timeout,omitempty"`
 	IdleAfter                string `json:"idle_after,omitempty"`
+	QueueTimeout             string `json:"queue_timeout,omitempty"`
+	// Rate is in requests a second and may have a fraction. MaxBody and
+	// MaxResult are in bytes.
+	Rate      float64 `json:"rate,omitempty"`
+	Burst     int     `json:"burst,omitempty"`
+	InFlight  int     `json:"in_flight,omitempty"`
+	MaxBody   int64   `json:"max_body,omitempty"`
+	MaxResult int64   `json:"max_result,omitempty"`
+	CacheFor  string  `json:"cache_for,omitempty"`
 }
 
 // Tenant is a record without its secrets.
@@ -33,6 +42,7 @@ type Tenant struct {
 	Schema         string            `json:"schema,omitempty"`
 	Database       string            `json:"database,omitempty"`
 	Login          string            `json:"login,omitempty"`
+	ReadLogin      string            `json:"read_login,omitempty"` // can only read; absent when there is none
 	OwnDSN         bool              `json:"own_dsn"`
 	SharedLogin    bool              `json:"shared_login"`
 	DDL            bool              `json:"ddl"`
