@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { neon, NeonDbError } from '@neondatabase/serverless'
+import { neon, NeonDbError } from './client.js'
 import { connectionString, eachTenant, failure, own, url } from './tenants.js'
 
 eachTenant('an error', ({ tenant, connection }) => {

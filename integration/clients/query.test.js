@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { neon, neonConfig, Pool, types } from '@neondatabase/serverless'
+import { neon, neonConfig, Pool, types } from './client.js'
 import { connectionString, eachTenant, own, tenants, unique } from './tenants.js'
 
 eachTenant('a query', ({ tenant, connection }) => {

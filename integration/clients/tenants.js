@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe } from 'node:test'
-import { neonConfig } from '@neondatabase/serverless'
+import { neonConfig } from './client.js'
 
 const address = process.env.POOLKEEPER_URL
 assert.ok(address, 'POOLKEEPER_URL must be the address of a running server, such as http://127.0.0.1:8080')
@@ -13,10 +13,12 @@ assert.ok(address, 'POOLKEEPER_URL must be the address of a running server, such
 neonConfig.fetchEndpoint = `${address}/sql`
 
 export const url = address
+export const endpoint = `${address}/sql`
 export const tenants = ['acme', 'globex']
 
-/** The connection string of a tenant: the first label of its host says which. */
-export const connectionString = (tenant) => `postgresql://app:secret@${tenant}.db.example.com/app`
+/** The connection string of a tenant, with a key of its own. Nobody else has one. */
+export const connectionString = (tenant) =>
+  process.env[tenant.toUpperCase()] ?? `postgresql://app:secret@${tenant}.db.example.com/app`
 
 /** Runs the suite once for each tenant. */
 export function eachTenant(title, suite) {

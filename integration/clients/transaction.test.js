@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { neon } from '@neondatabase/serverless'
+import { neon } from './client.js'
 import { eachTenant, failure, own, unique } from './tenants.js'
 
 eachTenant('a transaction', ({ tenant, connection }) => {
