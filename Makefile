@@ -40,7 +40,7 @@ lint: ## the linters of .golangci.yaml
 
 .PHONY: vet
 vet: ## go vet, files behind build tags included
-	go vet -tags clients,fetch,mutate,pgbouncer,setuser ./...
+	go vet -tags clients,fetch,mutate,pgbouncer,redis,setuser ./...
 
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum say exactly what is used

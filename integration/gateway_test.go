@@ -57,7 +57,7 @@ func newRouter(t testing.TB, f *fleet) *router.Router {
 	t.Helper()
 	cfg := router.Defaults()
 	cfg.Resolvers, cfg.Dev = []string{"path", "header"}, true
-	r, err := router.New(cfg, f.registry, f.Keeper, nil)
+	r, err := router.New(cfg, router.Deps{Tenants: f.registry, Pools: f.Keeper})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,8 +50,12 @@
 // advisory lock functions (one tenant could otherwise fill the lock table of
 // the whole server), except pg_advisory_unlock_all, with which Poolkeeper
 // itself tidies sessions; and the functions that write large objects (a tenant
-// that may make no tables could otherwise fill the disk with them). Only a
-// superuser can do the latter three: another administrator gets a warning in
+// that may make no tables could otherwise fill the disk with them);
+// pg_logical_emit_message, which forges messages for whoever decodes the log;
+// and the input functions that take a type by its number, with which one
+// tenant's types could be made to run for another. Each login of a tenant's own
+// has a temp_file_limit of 10GB, unless an operator has set one. Only a
+// superuser can do all but the first: another administrator gets a warning in
 // the log which names the statements. CONNECT on template1 is revoked from
 // PUBLIC as well, because nobody can make a database while somebody is in there.
 // No tenant is let into the control database.

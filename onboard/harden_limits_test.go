@@ -61,8 +61,10 @@ func TestALimitOfTemporaryFilesThatAnOperatorHasSetStays(t *testing.T) {
 		p := w.provisioner(onboard.Config{})
 		a, b := w.tenant("a", registry.IsolationSchema), w.tenant("b", registry.IsolationSchema)
 		w.provision(p, a)
-		w.super("ALTER ROLE "+a.Login+" SET temp_file_limit = '20GB'", "ALTER DATABASE "+w.database+" SET temp_file_limit = '30GB'")
-		w.provision(p, a, b)
+		w.super("ALTER ROLE " + a.Login + " SET temp_file_limit = '20GB'")
+		w.provision(p, a)
+		w.super("ALTER DATABASE " + w.database + " SET temp_file_limit = '30GB'")
+		w.provision(p, b)
 		for tenant, want := range map[*registry.Tenant]string{a: "20GB", b: "30GB"} {
 			if got := w.strings(w.as(tenant), "select current_setting('temp_file_limit')"); got[0] != want {
 				t.Errorf("%s: %s", tenant.ID, got)

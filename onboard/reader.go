@@ -169,7 +169,7 @@ func (p *Provisioner) letRead(ctx context.Context, inside *admin, pl *plan) erro
 	pl = pl.reading()
 	err := steps(ctx, inside, pl, []work{
 		{"right to connect of the reader", p.sharing(grantConnectAlone)},
-		{"limit of the reader's files", p.sharing(func(ctx context.Context, a *admin, pl *plan) error { return a.limitFiles(ctx, pl) })},
+		{"limit of the reader's files", p.sharing(func(ctx context.Context, a *admin, pl *plan) error { return a.limitFiles(ctx, pl, pl.tenant.ReadLogin) })},
 		{"privileges of the reader", p.grantReading},
 		{"password of the reader", p.password},
 		{"connection as the reader", p.tryLogin},

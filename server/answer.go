@@ -21,6 +21,9 @@ const maxKeptBuffer = 1 << 20
 // lease are given back before the client gets the first byte: a slow reader
 // holds nothing of the tenant's.
 func (s *Server) answer(c *gin.Context, visit *router.Visit, j job) error {
+	if served, err := s.cached(c, visit, j); served || err != nil {
+		return err
+	}
 	buf := s.buffer()
 	defer s.recycle(buf)
 	err := s.fill(c, visit, j, buf)

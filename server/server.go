@@ -18,6 +18,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/router"
 	"github.com/poolkeeper/poolkeeper/server/adminwire"
+	"github.com/poolkeeper/poolkeeper/server/readcache"
 )
 
 // Router tells whose request it is. *router.Router is one.
@@ -93,6 +94,9 @@ type Deps struct {
 	// and where others share them; nil means that none are, and
 	// POST /v1/tenants/{id}/flush is refused.
 	Flush func(ctx context.Context, id registry.ID) error
+	// Cache keeps answers to reads for tenants and clients that want it; nil
+	// means that every answer comes from the database.
+	Cache *readcache.Cache
 	// Metrics answers GET /metrics on the admin listener; nil means no such
 	// route.
 	Metrics http.Handler

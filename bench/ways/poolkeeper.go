@@ -22,7 +22,7 @@ func Poolkeeper(ctx context.Context, w *world.World, sql pools.SQL) (*Way, error
 	}
 	cfg := router.Defaults()
 	cfg.Resolvers, cfg.Dev = []string{"header"}, true
-	route, err := router.New(cfg, keeper.Registry, keeper, nil)
+	route, err := router.New(cfg, router.Deps{Tenants: keeper.Registry, Pools: keeper})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ func answers() fakeAdmin {
 		"PATCH /tenants/acme":                "200 " + fakeAcme,
 		"POST /tenants":                      "201 " + fakeAcme,
 		"POST /tenants/acme/suspend":         "200 " + fakeAcme,
+		"POST /tenants/acme/reader":          "200 " + fakeAcme,
+		"POST /tenants/acme/flush":           `200 {"flushed":"acme"}`,
 		"POST /tenants/acme/rotate":          "202 " + fakeMigration("running", 0, ""),
 		"GET /operations/0000000042/events":  "200 " + events(fakeMigration("running", 1, ""), fakeMigration("running", 2, ""), partly()),
 		"GET /operations/0000000042":         "200 " + partly(),
@@ -54,6 +56,7 @@ func TestTheOutputOfACommandIsWhatItsFileShows(t *testing.T) {
 	for name, line := range map[string]string{
 		"tenant-list": "tenant list --limit 2", "tenant-list-all": "tenant list --all --json", "tenant-show": "tenant show acme",
 		"tenant-set": "tenant set acme --plan pro", "tenant-add": "tenant add acme", "tenant-rotate": "tenant rotate acme",
+		"tenant-reader": "tenant reader acme", "tenant-flush": "tenant flush acme",
 		"tenant-no-wait": "tenant rotate acme --no-wait", "tenant-delete": "tenant delete acme --yes acme",
 		"migrate-up": "migrate up", "migrate-up-json": "migrate up --json", "migrate-status": "migrate status --verify",
 		"migrate-tenants": "migrate status --tenants", "operations-list": "operations list", "operations-show": "operations show 0000000042",
@@ -80,7 +83,7 @@ func TestJSONIsOneValueWhateverTheCommand(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"tenant list --limit 2", "tenant show acme", "tenant set acme --plan pro", "tenant add acme", "tenant suspend acme", "tenant delete acme --yes acme",
-		"tenant rotate acme --no-wait", "migrate up", "migrate status", "operations list", "operations show 0000000042", "operations watch 0000000042",
+		"tenant rotate acme --no-wait", "tenant reader acme", "tenant flush acme", "migrate up", "migrate status", "operations list", "operations show 0000000042", "operations watch 0000000042",
 		"pools list", "clusters list", "audit list", "doctor", "apikey list", "apikey list acme", "apikey create acme", "apikey revoke acme pk_m2k8vq0x7c4d",
 		"apikey expire acme pk_m2k8vq0x7c4d --never",
 	} {
@@ -111,7 +114,7 @@ func TestProgressIsALineOfJSONForEachChange(t *testing.T) {
 func TestEveryGoldenFileIsOfACase(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(filepath.Join("testdata", "cli"))
-	if err != nil || len(files) != 30 {
+	if err != nil || len(files) != 32 {
 		t.Errorf("%d golden files, %v", len(files), err)
 	}
 }

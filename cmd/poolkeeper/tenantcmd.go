@@ -25,6 +25,7 @@ database; with the file alone the file is what to edit.`)
 		c.tenantAddCommand(), c.tenantListCommand(), c.tenantShowCommand(), c.tenantSetCommand(),
 		c.tenantSuspendCommand(), c.tenantResumeCommand(), c.tenantRetireCommand(), c.tenantDeleteCommand(),
 		c.tenantExportCommand(), c.tenantRotateCommand(), c.tenantCloneCommand(), c.tenantProvisionCommand(),
+		c.tenantReaderCommand(), c.tenantFlushCommand(),
 	)
 	return cmd
 }

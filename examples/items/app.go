@@ -47,7 +47,7 @@ func open(cfg *config.Config, log io.Writer) (*app, error) {
 		return nil, err
 	}
 	records.Subscribe(keeper.Apply)
-	rt, err := router.New(cfg.Router, records, keeper, nil)
+	rt, err := router.New(cfg.Router, router.Deps{Tenants: records, Pools: keeper})
 	if err != nil {
 		return nil, errors.Join(err, keeper.Close(context.Background()))
 	}

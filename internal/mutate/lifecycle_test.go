@@ -122,7 +122,7 @@ func lockMutations() []mutation {
 		},
 		{
 			breaks: "no secret is stored in clear", file: "registry/control/secret.go",
-			from: `return d.keys.Seal(id, field, secret)`, to: `return text, nil`,
+			from: `return d.keyset.Seal(id, field, secret)`, to: `return text, nil`,
 			test: "TestNoSecretIsStoredInClear",
 		},
 		{

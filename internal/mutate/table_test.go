@@ -13,7 +13,11 @@ type mutation struct {
 
 // mutations is the list; each invariant is broken at least once.
 func mutations() []mutation {
-	return slices.Concat(sessionMutations(), poolMutations(), budgetMutations(), sharingMutations(), lifecycleMutations())
+	return slices.Concat(
+		sessionMutations(), poolMutations(), budgetMutations(), sharingMutations(), lifecycleMutations(),
+		keyMutations(), secondLoginMutations(), readerLoginMutations(), routerMutations(), admissionMutations(),
+		wallMutations(), adminKeyMutations(), readcacheMutations(),
+	)
 }
 
 func sessionMutations() []mutation {

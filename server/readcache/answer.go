@@ -63,10 +63,10 @@ func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Sec
 // which is right for whatever is not understood, too. A nil Cache, or one
 // that keeps nothing, always says 0.
 func (c *Cache) MaxAge(t *registry.Tenant, h http.Header) time.Duration {
-	if c == nil || c.cfg.MaxBytes == 0 || t.Limits.CacheFor <= 0 {
+	if c == nil || c.cfg.MaxBytes == 0 {
 		return 0
 	}
-	return min(asked(h.Values("Cache-Control")), t.Limits.CacheFor, longest)
+	return max(0, min(asked(h.Values("Cache-Control")), t.Limits.CacheFor, longest))
 }
 
 // asked reads the directives of RFC 9111 that matter here. Of several the

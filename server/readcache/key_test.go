@@ -81,7 +81,7 @@ func TestKeysDifferInWhateverIsAsked(t *testing.T) {
 	keys := []readcache.Key{
 		readcache.KeyOf(acme, base), readcache.KeyOf(record("globex"), base), readcache.KeyOf(moved, base), readcache.KeyOf(newer, base),
 		readcache.KeyOf(acme, reader), readcache.KeyOf(acme, sql), readcache.KeyOf(acme, form), readcache.KeyOf(acme, null),
-		readcache.KeyOf(acme, empty), readcache.KeyOf(acme, more), readcache.KeyOf(acme, readcache.Read{SQL: "select $1raw"}),
+		readcache.KeyOf(acme, empty), readcache.KeyOf(acme, more), readcache.KeyOf(acme, readcache.Read{SQL: "select $1raw", Params: base.Params}),
 	}
 	for i, k := range keys {
 		if slices.Index(keys, k) != i {
