@@ -14,6 +14,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/router/admission"
 	"github.com/poolkeeper/poolkeeper/router/token"
 	"github.com/poolkeeper/poolkeeper/server"
+	"github.com/poolkeeper/poolkeeper/server/readcache"
 )
 
 // Config is everything that the file and the environment say. Each section is
@@ -22,6 +23,8 @@ type Config struct {
 	Server server.Config
 	Router router.Config
 	JWT    token.Config
+	// Cache keeps answers to reads.
+	Cache readcache.Config
 	// Admission are the limits of tenants that have none of their own.
 	Admission admission.Config
 	Pools     pools.Config
@@ -99,6 +102,7 @@ func Defaults() *Config {
 		Router:    router.Defaults(),
 		JWT:       token.Defaults(),
 		Admission: admission.Defaults(),
+		Cache:     readcache.Defaults(),
 		Pools:     pools.Defaults(),
 		Registry:  registry.Defaults(),
 		Control:   control.Defaults(),
@@ -135,6 +139,7 @@ func (c *Config) sections() []section {
 		{"router", &c.Router},
 		{"jwt", &c.JWT},
 		{"admission", &c.Admission},
+		{"cache", &c.Cache},
 		{"pools", &c.Pools},
 		{"registry", &c.Registry},
 		{"control", &c.Control},

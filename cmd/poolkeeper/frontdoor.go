@@ -10,6 +10,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/router"
 	"github.com/poolkeeper/poolkeeper/router/admission"
 	"github.com/poolkeeper/poolkeeper/router/token"
+	"github.com/poolkeeper/poolkeeper/server/readcache"
 )
 
 // frontDoor is what requests are let in by.
@@ -17,6 +18,7 @@ type frontDoor struct {
 	keys      router.Keys
 	tokens    router.Tokens
 	admission *admission.Control
+	cache     *readcache.Cache
 	closing   []func()
 }
 
@@ -43,6 +45,12 @@ func newFrontDoor(cfg *config.Config, p *plane, m *metrics.Metrics, log *slog.Lo
 		return nil, err
 	}
 	f.admission, f.closing = c, append(f.closing, c.Close)
+	kept, err := readcache.New(cfg.Cache, m)
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	f.cache, f.closing = kept, append(f.closing, kept.Close)
 	return f, nil
 }
 

@@ -60,6 +60,7 @@ func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metri
 		Router: way, Keeper: keeper, Registry: tenants, Metrics: m.Handler(), Observer: m,
 		Log: log, Version: thisBuild().version,
 		PathPrefix: cfg.Router.PathPrefix, Header: cfg.Router.Header,
+		Cache: s.door.cache, Flush: s.door.cache.Flush,
 		Warm: keeper.Warm, Doctor: doctorOf(cfg, p, keeper.Dialer),
 	}
 	if p != nil {
