@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -270,7 +271,7 @@ func combine(n int, values []string, do func([]string)) {
 			return
 		}
 		for _, v := range values {
-			rest(append(list[:len(list):len(list)], v))
+			rest(append(slices.Clip(list), v))
 		}
 	}
 	rest(nil)
