@@ -95,6 +95,14 @@ func (c *chain) suffices(w *way, req *http.Request) bool {
 	return c.dev || w.open || !w.place && c.proxies.sent(req)
 }
 
+// faceless reports whether the address says nothing of who asks: a resolver is
+// open because something in front authenticates, and when that is not among the
+// proxies, all clients have its address. One of them must not use up the limit
+// for all.
+func (c *chain) faceless(f *finding) bool {
+	return len(c.proxies) == 0 && f.err == nil && f.vouched != nil && f.vouched.open
+}
+
 // A refusal is an error that must look like every other refusal from outside.
 type refusal struct {
 	by    string

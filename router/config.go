@@ -56,8 +56,10 @@ type Config struct {
 	Proxies []string
 	// ProbeRate is how many refused requests of one address are forgotten in
 	// a minute. An address that has more is refused whatever it asks for,
-	// unless a verified credential vouches for the request. An address is one
-	// of IPv4, or a network /64 of IPv6. Default 60; 0 means no limit.
+	// unless a verified credential vouches for the request, or one of Open
+	// while there are no Proxies: all clients may have the address of what is in
+	// front then. An address is one of IPv4, or a network /64 of IPv6. Default
+	// 60; 0 means no limit.
 	ProbeRate int
 	// ProbeBurst is how many requests of one address may be refused before
 	// that. Default 60.

@@ -126,7 +126,10 @@
 // So proxies must be listed, and must add to that header; a listed proxy that
 // sends none counts as asking for itself, and is not limited. A proxy that is
 // not listed is a client like any other: it is limited for all who stand
-// behind it.
+// behind it. Only where no proxy is listed at all, a request for which an open
+// resolver suffices is neither counted nor refused: what Config.Open is for
+// stands in front then, under one address. Its clients may try as many names as
+// it lets them.
 //
 // # Limits of a tenant
 //

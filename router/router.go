@@ -157,12 +157,12 @@ func (r *Router) Route(req *http.Request) (*Visit, error) {
 // guarded lets nobody look around: who has been refused too often is not
 // served, whomever the request names, before anything is looked up. Only a
 // verified credential helps, because whoever has one may have the same address
-// as somebody who has none.
+// as somebody who has none. See also faceless.
 //
 // Requests that are on their way at the same time are counted when they are
 // refused: as many more than the limit may be looked up.
 func (r *Router) guarded(req *http.Request, f *finding) (*Visit, error) {
-	if r.probes == nil || f.proven() {
+	if r.probes == nil || f.proven() || r.chain.faceless(f) {
 		return r.visit(req.Context(), f)
 	}
 	site := r.chain.proxies.site(req)

@@ -168,18 +168,28 @@ func (v *Visit) leaseError(err error) error {
 	return err
 }
 
+// Release gives the lease back, if one was taken, before the request has ended:
+// it still counts for the tenant's limits until Close. A later Lease takes
+// another.
+func (v *Visit) Release() {
+	v.mu.Lock()
+	lease := v.lease
+	v.lease = nil
+	v.mu.Unlock()
+	if lease != nil {
+		v.router.release(lease)
+	}
+}
+
 // Close gives the lease back, if one was taken, and ends the request for the
 // tenant's limits. A Lease call that is under way gives its lease back by
 // itself. Close does not wait, and calling it again does nothing.
 func (v *Visit) Close() {
 	v.mu.Lock()
-	lease := v.lease
-	v.lease, v.closed = nil, true
+	v.closed = true
 	v.mu.Unlock()
+	v.Release()
 	if v.pass != nil {
 		v.pass.Release()
-	}
-	if lease != nil {
-		v.router.release(lease)
 	}
 }

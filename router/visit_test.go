@@ -11,6 +11,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/router"
+	"github.com/poolkeeper/poolkeeper/router/admission"
 )
 
 func visitOf(t *testing.T, l *lender) *router.Visit {
@@ -309,5 +310,32 @@ func TestEveryLeaseComesBackWhateverHappensAtOnce(t *testing.T) {
 			t.Fatalf("round %d: %d leases still out, %d released twice", round, len(l.lent), l.twice)
 		}
 		l.mu.Unlock()
+	}
+}
+
+func TestAVisitThatGaveItsLeaseBackTakesAnotherAndStillCounts(t *testing.T) {
+	t.Parallel()
+	l := &lender{}
+	r := limited(t, l, nil, func(c *admission.Config) { c.InFlight = 1 })
+	v, err := r.Route(request{path: "/t/acme"}.build(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := v.Lease(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		v.Release()
+		v.Release()
+	}
+	l.expect(t, 2, 2)
+	if _, err := r.Route(request{path: "/t/acme"}.build(t)); !errors.Is(err, admission.ErrInFlight) {
+		t.Errorf("the next: %v", err)
+	}
+	v.Close()
+	v.Release()
+	l.expect(t, 2, 2)
+	if _, err := r.Route(request{path: "/t/acme"}.build(t)); err != nil {
+		t.Error(err)
 	}
 }

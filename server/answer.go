@@ -19,7 +19,8 @@ const maxKeptBuffer = 1 << 20
 
 // answer runs the job and writes its whole answer. The connection and the
 // lease are given back before the client gets the first byte: a slow reader
-// holds nothing of the tenant's.
+// holds nothing of the tenant's but its place among the requests under way,
+// because it holds the answer.
 func (s *Server) answer(c *gin.Context, visit *router.Visit, j job) error {
 	if served, err := s.cached(c, visit, j); served || err != nil {
 		return err
@@ -27,7 +28,7 @@ func (s *Server) answer(c *gin.Context, visit *router.Visit, j job) error {
 	buf := s.buffer()
 	defer s.recycle(buf)
 	err := s.fill(c, visit, j, buf)
-	visit.Close()
+	visit.Release()
 	if err != nil {
 		return err
 	}

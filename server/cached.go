@@ -47,7 +47,7 @@ func (s *Server) cached(c *gin.Context, visit *router.Visit, j job) (served bool
 	case err != nil:
 		return false, err
 	}
-	visit.Close()
+	visit.Release()
 	kept.Header(c.Writer.Header())
 	s.give(c, j, kept.Body)
 	return true, nil

@@ -55,6 +55,17 @@ func (c AdminTLSConfig) files() tlsFiles {
 	return tlsFiles{section: "server.admin_tls", cert: c.Cert, key: c.Key, clientCA: c.ClientCA}
 }
 
+// CheckFiles reads the files of both listeners' TLS as New does, and names
+// each that cannot be used.
+func (c Config) CheckFiles() error {
+	_, dataErr := follow(c.TLS.files(), c.TLS.MinVersion, nil)
+	if c.AdminListen == "" {
+		return dataErr
+	}
+	_, adminErr := follow(c.AdminTLS.files(), c.AdminTLS.MinVersion, nil)
+	return errors.Join(dataErr, adminErr)
+}
+
 func checkPair(field, cert, key string) error {
 	switch {
 	case cert == "" && key != "":

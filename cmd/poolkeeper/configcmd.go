@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/config"
+	"github.com/poolkeeper/poolkeeper/router/token"
 )
 
 func (a *App) configCommand() *cobra.Command {
@@ -27,6 +29,9 @@ func (a *App) configCheckCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := config.Load(path, a.Env)
+			if err == nil {
+				err = errors.Join(cfg.Server.CheckFiles(), checkIssuer(cfg.JWT))
+			}
 			if err != nil {
 				return err
 			}
@@ -37,6 +42,20 @@ func (a *App) configCheckCommand() *cobra.Command {
 	}
 	a.configFlag(cmd, &path)
 	return cmd
+}
+
+// checkIssuer reads the file of the issuer's keys, as a start does. A URL is not
+// asked: the issuer may be down while the configuration is right.
+func checkIssuer(cfg token.Config) error {
+	if !cfg.Wanted() {
+		return nil
+	}
+	verifier, err := token.New(cfg, nil)
+	if err != nil {
+		return err
+	}
+	verifier.Close()
+	return nil
 }
 
 func (a *App) configShowCommand() *cobra.Command {

@@ -27,6 +27,7 @@ const defaultServer = "http://127.0.0.1:8081"
 type console struct {
 	app                       *App
 	server, tokenFrom, config string
+	tls                       clientTLS
 	direct, json, noColor     bool
 }
 
@@ -36,6 +37,7 @@ func (a *App) operate(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.server, "server", "", "the admin API's `URL` (default "+envServer+", or "+defaultServer+")")
 	flags.StringVar(&c.tokenFrom, "token-from", "", "where the token for it is: `env:NAME|file:PATH` (default env:"+envToken+", if set)")
+	c.tls.flags(flags)
 	flags.BoolVar(&c.direct, "direct", false, "work on the databases of --config, without a running server")
 	flags.BoolVar(&c.json, "json", false, "print the API's JSON")
 	flags.BoolVar(&c.noColor, "no-color", false, "print no colors")
@@ -64,7 +66,7 @@ func hideFromOthers(root *cobra.Command, operators []*cobra.Command) {
 		for _, o := range operators {
 			wanted = wanted || o == top
 		}
-		for _, name := range []string{"server", "token-from", "direct", "json", "no-color"} {
+		for _, name := range []string{"server", "token-from", "ca", "cert", "key", "direct", "json", "no-color"} {
 			root.PersistentFlags().Lookup(name).Hidden = !wanted
 		}
 		help(cmd, args)
@@ -101,6 +103,9 @@ func (c *console) connect(ctx context.Context) (client *adminapi.Client, closing
 	}
 	// One command, one connection, that ends with it.
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+	if transport.TLSClientConfig, err = c.secured(cfg.Server); err != nil {
+		return nil, nil, err
+	}
 	cfg.Transport = transport
 	closing = func() error {
 		transport.CloseIdleConnections()
@@ -114,8 +119,8 @@ func (c *console) connect(ctx context.Context) (client *adminapi.Client, closing
 }
 
 func (c *console) connectDirect(ctx context.Context) (*adminapi.Client, func() error, error) {
-	if c.server != "" || c.tokenFrom != "" {
-		return nil, nil, usageError{errors.New("--direct works without a server; leave out --server and --token-from")}
+	if c.server != "" || c.tokenFrom != "" || c.tls.given() {
+		return nil, nil, usageError{errors.New("--direct works without a server; leave out --server, --token-from, --ca, --cert and --key")}
 	}
 	transport, closing, err := c.app.direct(ctx, c.config)
 	if err != nil {

@@ -141,7 +141,7 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 		if err != nil {
 			r.log.Error("listing the tenants", "error", err)
 		}
-		fmt.Fprint(a.Stdout, banner(at, r.db, tenants))
+		fmt.Fprint(a.Stdout, banner(urlsOf(at, r.cfg.Server), r.db, tenants))
 		a.serving(at)
 	}, c.followFile, declaring.run, p.operator.Stock)
 }

@@ -7,20 +7,21 @@ import (
 	"text/tabwriter"
 
 	"github.com/poolkeeper/poolkeeper/registry"
+	"github.com/poolkeeper/poolkeeper/server"
 )
 
 // banner is the one screen that dev prints: where everything is, who the
 // tenants are, and examples to copy.
-func banner(at Addresses, db *database, tenants []*registry.Tenant) string {
+func banner(at urls, db *database, tenants []*registry.Tenant) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nPoolkeeper serves %s on %s\n", count(len(tenants), "tenant"), db.what)
 	fmt.Fprintf(&b, "  data in %s\n", db.where)
 	if db.note != "" {
 		fmt.Fprintf(&b, "  note: %s\n", db.note)
 	}
-	fmt.Fprintf(&b, "\n  data API   http://%s\n", reachable(at.Data))
-	if at.Admin != "" {
-		fmt.Fprintf(&b, "  admin API  http://%s\n", reachable(at.Admin))
+	fmt.Fprintf(&b, "\n  data API   %s\n", at.data)
+	if at.admin != "" {
+		fmt.Fprintf(&b, "  admin API  %s\n", at.admin)
 	}
 	b.WriteString("\n" + tenantTable(tenants) + "\n")
 	for _, e := range examples(at, tenants) {
@@ -28,6 +29,26 @@ func banner(at Addresses, db *database, tenants []*registry.Tenant) string {
 	}
 	b.WriteString("\nCtrl-C stops everything; the data is kept.\n\n")
 	return b.String()
+}
+
+// urls are where clients on this machine find both listeners; admin is "" when
+// there is none.
+type urls struct{ data, admin string }
+
+func urlsOf(at Addresses, cfg server.Config) urls {
+	u := urls{data: urlOf(at.Data, cfg.TLS.Cert)}
+	if at.Admin != "" {
+		u.admin = urlOf(at.Admin, cfg.AdminTLS.Cert)
+	}
+	return u
+}
+
+// urlOf is the URL of a listener that has the certificate, "" for plain HTTP.
+func urlOf(address, cert string) string {
+	if cert != "" {
+		return "https://" + reachable(address)
+	}
+	return "http://" + reachable(address)
 }
 
 // reachable is an address as a client on this machine writes it.
@@ -84,7 +105,7 @@ type example struct{ title, command string }
 // demoQuery reads what the demo's migrations put into every tenant.
 const demoQuery = "select id, name, tenant from items"
 
-func examples(at Addresses, tenants []*registry.Tenant) []example {
+func examples(at urls, tenants []*registry.Tenant) []example {
 	var walledIDs []string
 	for _, t := range tenants {
 		if walled(t) {
@@ -94,28 +115,28 @@ func examples(at Addresses, tenants []*registry.Tenant) []example {
 	var all []example
 	if len(walledIDs) > 0 {
 		first, last := walledIDs[0], walledIDs[min(1, len(walledIDs)-1)]
-		all = append(all, dataExamples(reachable(at.Data), first, last)...)
+		all = append(all, dataExamples(at.data, first, last)...)
 	}
-	if at.Admin == "" {
+	if at.admin == "" {
 		return all
 	}
-	admin := "http://" + reachable(at.Admin)
 	return append(all,
-		example{"the live pools, and the metrics", fmt.Sprintf("curl -s %s/v1/pools; curl -s %s/metrics | grep ^poolkeeper_pool", admin, admin)},
+		example{"the live pools, and the metrics", fmt.Sprintf("curl -s %s/v1/pools; curl -s %s/metrics | grep ^poolkeeper_pool", at.admin, at.admin)},
 	)
 }
 
 // dataExamples name the tenant in each of the four ways.
-func dataExamples(address, first, second string) []example {
+func dataExamples(url, first, second string) []example {
+	scheme, address, _ := strings.Cut(url, "://")
 	_, port, _ := net.SplitHostPort(address)
 	body := fmt.Sprintf(`-d '{"query":"%s"}'`, demoQuery)
 	return []example{
-		{"the tenant in a header", fmt.Sprintf("curl -s http://%s/sql -H 'X-Tenant-ID: %s' %s", address, first, body)},
-		{"in the path", fmt.Sprintf("curl -s http://%s/t/%s/sql %s", address, second, body)},
-		{"in the host's name", fmt.Sprintf("curl -s http://%s.localhost:%s/sql %s", first, port, body)},
+		{"the tenant in a header", fmt.Sprintf("curl -s %s/sql -H 'X-Tenant-ID: %s' %s", url, first, body)},
+		{"in the path", fmt.Sprintf("curl -s %s/t/%s/sql %s", url, second, body)},
+		{"in the host's name", fmt.Sprintf("curl -s %s://%s.localhost:%s/sql %s", scheme, first, port, body)},
 		{"with Neon's client (npm install @neondatabase/serverless)", fmt.Sprintf(
 			`node --input-type=module -e "import { neon, neonConfig } from '@neondatabase/serverless';
-  neonConfig.fetchEndpoint = 'http://%s/sql';
-  console.log(await neon('postgresql://me@%s.localhost/app').query('%s'))"`, address, second, demoQuery)},
+  neonConfig.fetchEndpoint = '%s/sql';
+  console.log(await neon('postgresql://me@%s.localhost/app').query('%s'))"`, url, second, demoQuery)},
 	}
 }

@@ -36,13 +36,6 @@ func sharing(t *testing.T, redis *storetest.Server, admission string) (here, the
 	return here, there, id
 }
 
-// leaves deletes the tenant.
-func (r *replica) leaves(t *testing.T, id string) {
-	t.Helper()
-	r.must(t, http.MethodPost, "/v1/tenants/"+id+"/retire", `{"export":false}`)
-	r.must(t, http.MethodDelete, "/v1/tenants/"+id+"?confirm="+id+"&export=false", "")
-}
-
 func TestTwoServersShareFiveASecondThroughRedis(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Start(t)

@@ -18,12 +18,16 @@ type keyDetail struct {
 }
 
 // CreateKey makes an API key of a tenant and returns its text, which nothing
-// shows again. For a key that reads the tenant gets a reader first, when it has
-// none; see [Operator.MakeReader]. Errors: ErrState, those of MakeReader, and
-// those of control.Database.CreateKey.
+// shows again, when every process knows it, or after a moment. For a key that
+// reads the tenant gets a reader first, when it has none; see
+// [Operator.MakeReader]. Errors: ErrState, those of MakeReader, and those of
+// control.Database.CreateKey.
 func (o *Operator) CreateKey(ctx context.Context, by Actor, k control.NewKey) (registry.Secret, apikey.Key, error) {
 	k.By = string(by)
 	text, key, err := o.createKey(ctx, by, k)
+	if err == nil {
+		o.awaitKey(ctx, key) // who is given a key uses it at once, with any server
+	}
 	o.audit(ctx, by, "apikey.create", k.Tenant, keyDetail{key.ID, k.Name, k.Scope, expiry(k.Expires)}, err)
 	return text, key, err
 }

@@ -16,14 +16,21 @@ type Hash [sha256.Size]byte
 // Pepper is the key of all hashes. Without it they are worth nothing, and with
 // another one no text is known any more.
 type Pepper struct {
-	key *[sha256.Size]byte // behind a pointer, of which printing shows an address
+	// A text behind a pointer is the one thing of which fmt shows an address
+	// whatever the verb; of an array it shows what is in it.
+	key *string
 }
 
 // NewPepper returns a random one.
 func NewPepper() Pepper {
-	p := Pepper{new([sha256.Size]byte)}
-	_, _ = rand.Read(p.key[:]) // never fails
-	return p
+	var raw [sha256.Size]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return pepperOf(raw[:])
+}
+
+func pepperOf(raw []byte) Pepper {
+	text := string(raw)
+	return Pepper{&text}
 }
 
 // ParsePepper reads what [Pepper.Secret] gave. The error does not repeat it.
@@ -32,7 +39,7 @@ func ParsePepper(text registry.Secret) (Pepper, error) {
 	if err != nil || len(raw) != sha256.Size {
 		return Pepper{}, errors.New("apikey: the pepper is not 32 bytes in base64")
 	}
-	return Pepper{(*[sha256.Size]byte)(raw)}, nil
+	return pepperOf(raw), nil
 }
 
 // Secret is the pepper as a text, for sealing.
@@ -40,7 +47,7 @@ func (p Pepper) Secret() registry.Secret {
 	if p.IsZero() {
 		return registry.Secret{}
 	}
-	return registry.NewSecret(base64.StdEncoding.EncodeToString(p.key[:]))
+	return registry.NewSecret(base64.StdEncoding.EncodeToString([]byte(*p.key)))
 }
 
 // IsZero reports whether there is none.
@@ -59,7 +66,7 @@ func (p Pepper) Hash(text string, tenant registry.ID, scope Scope) (sum Hash) {
 	if scope == ScopeWrite {
 		bound[63] = 1
 	}
-	mac := hmac.New(sha256.New, p.key[:])
+	mac := hmac.New(sha256.New, []byte(*p.key))
 	_, _ = mac.Write(bound[:]) // a hash takes everything
 	_, _ = mac.Write([]byte(text))
 	mac.Sum(sum[:0])

@@ -57,7 +57,10 @@ func instant(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return t.UnixMicro()
+	if at := t.UnixMicro(); at != 0 {
+		return at
+	}
+	return -1 // the moment before: 0 would be never
 }
 
 func since(instant int64) time.Time {

@@ -43,7 +43,7 @@ func (d *Database) follow(ctx context.Context) {
 func (d *Database) pollFor(ctx context.Context, wait time.Duration) {
 	end := time.Now().Add(wait)
 	for ctx.Err() == nil && time.Now().Before(end) {
-		due := time.Unix(0, d.seen.confirmed.Load()).Add(d.cfg.Poll)
+		due := time.Now().Add(d.cfg.Poll - d.seen.age())
 		if !due.After(time.Now()) {
 			d.pollOnce(ctx)
 			due = time.Now().Add(d.cfg.Poll) // also when it failed

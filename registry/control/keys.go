@@ -182,7 +182,7 @@ func (d *Database) changeKey(ctx context.Context, tenant registry.ID, id string,
 	case err == nil:
 		return k, nil
 	case errors.Is(err, pgx.ErrNoRows):
-		return apikey.Key{}, fmt.Errorf("%w: %.20q of tenant %q", ErrNoKey, id, tenant)
+		return apikey.Key{}, fmt.Errorf("%w: %.12q of tenant %q", ErrNoKey, id, tenant) // of a whole text no more than what is public
 	default:
 		return apikey.Key{}, fmt.Errorf("control: changing a key of tenant %q: %w", tenant, err)
 	}

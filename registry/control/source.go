@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,10 +14,9 @@ import (
 
 // sight is how much of the database this process has seen.
 type sight struct {
-	// confirmed is when, by the process's clock, what is in memory was last
-	// known to be all there is; 0 until Load. last is the number of the last
-	// change that was applied.
-	confirmed atomic.Int64
+	// confirmed is when what is in memory was last known to be all there is;
+	// nil until Load. last is the number of the last change that was applied.
+	confirmed atomic.Pointer[moment]
 	last      atomic.Int64
 	loaded    atomic.Bool
 
@@ -46,20 +47,46 @@ func (s *sight) served() *int64 {
 // confirm notes that everything up to last was applied.
 func (s *sight) confirm(at time.Time, last int64) {
 	s.last.Store(last)
-	s.confirmed.Store(at.UnixNano())
+	s.confirmed.Store(&moment{wall: at.Round(0), at: at})
 	s.loaded.Store(true)
+}
+
+// age is how long ago that was; very long when it never was.
+func (s *sight) age() time.Duration {
+	if m := s.confirmed.Load(); m != nil {
+		now := time.Now()
+		return m.until(moment{wall: now.Round(0), at: now})
+	}
+	return math.MaxInt64
+}
+
+// A moment is a time by both clocks of the machine: the one on the wall may be
+// set back, and the other may stand still while the machine sleeps.
+type moment struct{ wall, at time.Time }
+
+// until is the time to a later moment by the clock that says more.
+func (m moment) until(later moment) time.Duration {
+	return max(later.wall.Sub(m.wall), later.at.Sub(m.at))
 }
 
 // fresh reports whether the records in memory can be believed.
 func (d *Database) fresh() bool {
-	return d.seen.loaded.Load() && time.Since(time.Unix(0, d.seen.confirmed.Load())) <= 2*d.cfg.Poll
+	return d.seen.loaded.Load() && d.seen.age() <= 2*d.cfg.Poll
 }
 
 // Tenant is registry.Source.Tenant. When changes could not be looked for in
 // twice Config.Poll, the database is asked; its error is returned when it
-// cannot be.
+// cannot be. While keys are believed that may be old ([Options].StaleFor), no
+// record is newer than they are: a key of somebody who is gone must not open
+// what another has got under the same id.
 func (d *Database) Tenant(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
 	if d.fresh() {
+		return d.live.Tenant(ctx, id)
+	}
+	if d.recalls() {
+		if err := d.renew(ctx); err != nil {
+			return nil, fmt.Errorf("control: reading tenant %q: %w", id, err)
+		}
 		return d.live.Tenant(ctx, id)
 	}
 	if id.IsZero() {

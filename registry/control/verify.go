@@ -56,7 +56,7 @@ func (d *Database) recall(text string, why error) (apikey.Key, error) {
 }
 
 func (d *Database) recalls() bool {
-	return d.staleFor > 0 && time.Since(time.Unix(0, d.seen.confirmed.Load())) <= 2*d.cfg.Poll+d.staleFor
+	return d.staleFor > 0 && d.seen.age() <= 2*d.cfg.Poll+d.staleFor
 }
 
 // retryAfter is how long after a failure the database is not asked again: one

@@ -36,17 +36,22 @@ type Token struct {
 // Verifier verifies tokens. Safe for concurrent use. Close it.
 type Verifier struct {
 	parser *jwt.Parser
-	secret []byte // of HS256
-	keys   *keys  // of the others; nil when there are none
+	secret registry.Secret // of HS256
+	keys   *keys           // of the others; nil when there are none
 	tenant path
 	scope  path // nil: every token may write
 }
 
-// New returns a Verifier. A file of keys is read at once, and one that cannot
+// New returns a Verifier. A secret that is a reference is read; relative paths
+// begin in the working directory. A file of keys is read at once, and one that cannot
 // be is an error; a URL is asked when the first token comes. log may be nil.
 func New(cfg Config, log *slog.Logger) (*Verifier, error) {
 	if !cfg.Wanted() {
 		return nil, errors.New("jwt.jwks: is missing; without keys no token can be verified")
+	}
+	var err error
+	if cfg.Secret, err = cfg.Secret.Resolve(""); err != nil {
+		return nil, fmt.Errorf("jwt.secret: %w", err)
 	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -60,7 +65,7 @@ func New(cfg Config, log *slog.Logger) (*Verifier, error) {
 		v.scope, _ = parsePath(cfg.ScopeClaim) // Validate has
 	}
 	if cfg.symmetric() {
-		v.secret = []byte(cfg.Secret.Reveal())
+		v.secret = cfg.Secret
 	}
 	if cfg.JWKS == "" {
 		return v, nil
@@ -113,8 +118,8 @@ func (v *Verifier) key(ctx context.Context, t *jwt.Token) (any, error) {
 		return nil, ErrMalformed
 	}
 	switch {
-	case t.Method.Alg() == hs256 && v.secret != nil:
-		return v.secret, nil
+	case t.Method.Alg() == hs256 && !v.secret.IsZero():
+		return []byte(v.secret.Reveal()), nil
 	case t.Method.Alg() != hs256 && v.keys != nil:
 		return v.keys.find(ctx, t)
 	default:

@@ -8,15 +8,16 @@ import (
 // A LoadFunc reads an answer from the database.
 type LoadFunc func(ctx context.Context) ([]byte, error)
 
-// Do returns an answer that is at most maxAge old, or as old as the tenant
-// allows if that is less: one that is kept, or that of a read which is under
-// way, or what load returns. load is called on the caller's goroutine with ctx,
+// Do returns an answer that was at most maxAge old when it was called, or as old
+// as the tenant allows if that is less: one that is kept, or that of a read which
+// is under way, or what load returns. load is called on the caller's goroutine with ctx,
 // or not at all. Nobody may change the body: others have it too.
 //
 // Its error is that of ctx or of load; also of somebody else's load under way
 // then, unless that one's own context had ended. No error is kept.
 func (c *Cache) Do(ctx context.Context, k Key, maxAge time.Duration, load LoadFunc) (Answer, error) {
 	maxAge = min(maxAge, k.keep)
+	oldest := time.Now().Add(-maxAge)
 	k.generation, k.epoch = c.generations.of(ctx, k.tenant.Tenant())
 	for {
 		if e, ok := c.find(k, maxAge); ok {
@@ -33,6 +34,7 @@ func (c *Cache) Do(ctx context.Context, k Key, maxAge time.Duration, load LoadFu
 		case fl.again:
 		case fl.err != nil:
 			return Answer{}, fl.err
+		case fl.entry.read.Before(oldest): // young enough for whoever read it
 		default:
 			return c.answer(k, fl.entry, Collapsed), nil
 		}

@@ -79,17 +79,54 @@ func (a *answer) batch(ctx context.Context, pg *pgconn.PgConn, queries []Query) 
 	return err
 }
 
-// queries sends BEGIN and all queries at once, and writes their results as they come. PostgreSQL skips what follows an error.
+// queries runs BEGIN and the queries, and writes their results.
 func (a *answer) queries(ctx context.Context, pg *pgconn.PgConn, queries []Query) error {
+	for begun := false; len(queries) > 0; begun = true {
+		if begun && pg.TxStatus() != 'T' {
+			return errOutOfStep
+		}
+		n := portion(queries)
+		if err := a.portion(ctx, pg, queries[:n], begun); err != nil {
+			return err
+		}
+		queries = queries[n:]
+	}
+	return a.write(`]}`)
+}
+
+// atOnce is how many bytes of a batch are sent before their results are read.
+const atOnce = 16 << 10
+
+// portion returns how many of the queries are sent at once: one, and those after it that surely fit the socket's buffers. While a write waits for
+// PostgreSQL, which may be writing rows itself, the driver puts all these aside, and nobody counts them. One query is read whole before it has any.
+func portion(queries []Query) int {
+	const frame = 64 // of the messages around a query
+	size := 0
+	for i := range queries {
+		size += frame + len(queries[i].SQL)
+		for _, p := range queries[i].Params {
+			size += 8 + len(p)
+		}
+		if i > 0 && size > atOnce {
+			return i
+		}
+	}
+	return len(queries)
+}
+
+// portion sends queries at once, the first ones with BEGIN, and writes their results as they come. PostgreSQL skips what follows an error.
+func (a *answer) portion(ctx context.Context, pg *pgconn.PgConn, queries []Query, begun bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	batch := &pgconn.Batch{}
-	batch.ExecParams(a.opt.Batch.begin(), nil, nil, nil, nil)
+	if !begun {
+		batch.ExecParams(a.opt.Batch.begin(), nil, nil, nil, nil)
+	}
 	for i := range queries {
 		batch.ExecParams(queries[i].SQL, queries[i].Params, nil, nil, nil)
 	}
 	results := pg.ExecBatch(ctx, batch)
-	err := a.results(results, queries)
+	err := a.results(results, queries, begun)
 	if isTooLarge(err) {
 		a.outcome.Discard = true
 		cancel()
@@ -100,11 +137,14 @@ func (a *answer) queries(ctx context.Context, pg *pgconn.PgConn, queries []Query
 	return err
 }
 
-func (a *answer) results(results *pgconn.MultiResultReader, queries []Query) error {
-	if !results.NextResult() { // of BEGIN
-		return missing(results)
+func (a *answer) results(results *pgconn.MultiResultReader, queries []Query, begun bool) error {
+	opening := ","
+	if !begun {
+		if !results.NextResult() { // of BEGIN
+			return missing(results)
+		}
+		opening = `{"results":[`
 	}
-	opening := `{"results":[`
 	for i := range queries {
 		if !results.NextResult() {
 			return missing(results)
@@ -117,7 +157,7 @@ func (a *answer) results(results *pgconn.MultiResultReader, queries []Query) err
 		}
 		opening = ","
 	}
-	return a.write(`]}`)
+	return nil
 }
 
 // missing returns the error that kept a result from coming.
@@ -159,6 +199,9 @@ func (a *answer) result(result *pgconn.ResultReader, q Query) error {
 	b = append(appendFields(b, fields), `,"rows":[`...)
 	a.dst.Write(b)
 	for i := 0; result.NextRow(); i++ {
+		if a.maxBytes > 0 && rows.exceeds(result.Values(), int(a.maxBytes)-(a.dst.Len()-a.start)) {
+			return &TooLargeError{Max: a.maxBytes}
+		}
 		b = a.dst.AvailableBuffer()
 		if i > 0 {
 			b = append(b, ',')

@@ -13,7 +13,7 @@ import (
 const (
 	streamBuffer = 32 << 10              // bytes that wait for a write at most, beside one row
 	streamDelay  = 20 * time.Millisecond // how long they wait at most
-	maxStreamRow = 64 << 20              // bytes of one row, or error, on the wire
+	maxStreamRow = 64 << 20              // bytes of one row, or error, on the wire, and of the row as JSON
 )
 
 // Stream runs one query and writes its answer as NDJSON. A line's first key tells what it is, whatever the columns are called:
@@ -40,8 +40,12 @@ func Stream(ctx context.Context, pg *pgconn.PgConn, q Query, opt Options, w io.W
 	out.timer = time.AfterFunc(streamDelay, out.late)
 	defer out.close()
 	outcome, err := stream(result, out, opt.RawText, q.arrayMode(opt))
-	if fault := out.err(); fault != nil { // nobody listens any more
-		outcome.Discard, err = true, fault
+	fault := out.err() // nobody listens any more
+	if fault != nil {
+		err = fault
+	}
+	if fault != nil || isTooLarge(err) {
+		outcome.Discard = true
 		cancel()
 		_, _ = result.Close()
 	}
@@ -59,7 +63,11 @@ func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode boo
 		dst = append(dst, `,"rowAsArray":`...)
 		return append(strconv.AppendBool(dst, arrayMode), '}')
 	}
+	large := false
 	for out.err() == nil && result.NextRow() {
+		if large = rows.exceeds(result.Values(), maxStreamRow); large {
+			break
+		}
 		if !outcome.Started {
 			outcome.Started = true
 			out.line(head)
@@ -72,8 +80,8 @@ func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode boo
 	if err := out.err(); err != nil {
 		return outcome, err
 	}
-	tag, err := outcome.conclude(result)
-	if err = limited(err, maxStreamRow); err != nil && !outcome.Started {
+	tag, err := outcome.end(result, large)
+	if err != nil && !outcome.Started {
 		return outcome, err
 	}
 	if !outcome.Started {
@@ -83,6 +91,15 @@ func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode boo
 	out.line(func(dst []byte) []byte { return appendTrailer(dst, tag, err) })
 	out.send()
 	return outcome, err
+}
+
+// end is conclude, unless a row was too large: then nobody waits for those after it.
+func (o *Outcome) end(result *pgconn.ResultReader, large bool) (pgconn.CommandTag, error) {
+	if large {
+		return pgconn.CommandTag{}, &TooLargeError{Max: maxStreamRow}
+	}
+	tag, err := o.conclude(result)
+	return tag, limited(err, maxStreamRow)
 }
 
 func appendTrailer(dst []byte, tag pgconn.CommandTag, err error) []byte {
