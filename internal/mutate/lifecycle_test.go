@@ -60,7 +60,7 @@ func recordMutations() []mutation {
 		},
 		{
 			breaks: "records that may be old are not believed", file: "registry/control/source.go",
-			from: `time.Since(time.Unix(0, d.seen.confirmed.Load())) <= 2*d.cfg.Poll`, to: `time.Since(time.Unix(0, d.seen.confirmed.Load())) <= 2*time.Hour`,
+			from: `d.seen.loaded.Load() && d.seen.age() <= 2*d.cfg.Poll`, to: `d.seen.loaded.Load() && d.seen.age() <= 2*time.Hour`,
 			test: "TestAnUnreachableDatabaseIsAnErrorAndNotAnOldAnswer",
 		},
 		{

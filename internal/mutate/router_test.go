@@ -124,7 +124,7 @@ func probeMutations() []mutation {
 		},
 		{
 			breaks: "a verified credential passes a limited address", file: "router/router.go",
-			from: `if r.probes == nil || f.proven() {`, to: `if r.probes == nil {`,
+			from: `if r.probes == nil || f.proven() ||`, to: `if r.probes == nil ||`,
 			test: "TestAVerifiedCredentialPassesThoughItsAddressIsLimited",
 		},
 		{
