@@ -5,10 +5,11 @@
 // observe.go gives the request its id, its trace and its line in the log, and
 // recover.go keeps a panic inside; sql.go resolves the tenant and reads what is
 // asked (request.go), runs the statements on a connection of the tenant's own
-// pool, and writes the answer (answer.go) or streams it (stream.go). Whatever
+// pool, and writes the answer (answer.go), streams it (stream.go) or serves one
+// that is kept (cached.go, package readcache). Whatever
 // goes wrong on the way is an error that problem.go turns into a status and
 // refuse.go writes in the dialect that the client speaks. run.go and stop.go
-// are the server's own life.
+// are the server's own life, tls.go its certificates.
 //
 // # What holds
 //
@@ -33,6 +34,7 @@
 // API where no server runs.
 //
 //	/v1/tenants      records, without their secrets, and what is done to one
+//	/v1/tenants/{id}/api-keys, /v1/api-keys      the keys of clients
 //	/v1/apply, /v1/migrations, /v1/plans      the fleet
 //	/v1/operations, /v1/audit, /v1/exports    what is done and was done
 //	/v1/clusters     budgets: numbers and settings
