@@ -176,6 +176,14 @@ func (s *siege) assist(t *testing.T) {
 // serve answers for the tenants over HTTP.
 func (s *siege) serve(t *testing.T, edit func(*pools.Config)) string {
 	t.Helper()
+	serving := httptest.NewServer(newServerOf(t, s.keep(t, edit)).Handler())
+	t.Cleanup(serving.Close)
+	return serving.URL
+}
+
+// keep has the tenants' pools until the test ends.
+func (s *siege) keep(t *testing.T, edit func(*pools.Config)) *fleet {
+	t.Helper()
 	tenants, err := registry.New(registry.Defaults(), s.db, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -191,13 +199,10 @@ func (s *siege) serve(t *testing.T, edit func(*pools.Config)) string {
 		t.Fatal(err)
 	}
 	tenants.Subscribe(keeper.Apply)
-	f := &fleet{Keeper: keeper, registry: tenants}
-	serving := httptest.NewServer(newServerOf(t, f).Handler())
 	watching, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() { _ = tenants.Run(watching) })
 	t.Cleanup(func() {
-		serving.Close()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 		defer cancel()
 		if err := keeper.Close(ctx); err != nil {
@@ -206,7 +211,7 @@ func (s *siege) serve(t *testing.T, edit func(*pools.Config)) string {
 		stop()
 		running.Wait()
 	})
-	return serving.URL
+	return &fleet{Keeper: keeper, registry: tenants}
 }
 
 // newServerOf is newServer with small limits.

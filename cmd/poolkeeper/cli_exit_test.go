@@ -34,6 +34,7 @@ func TestARefusalOfTheServerHasItsExitCodeAndOneSentence(t *testing.T) {
 		{"tenant add acme --plan no", "POST /tenants", problem(400, "bad_request", "Malformed", `plan: "no" is no plan`), `plan: "no" is no plan`, exitFailed},
 		{"tenant add acme", "POST /tenants", problem(401, "unauthorized", "Who?", ""), "the admin API needs one of its tokens: --token-from says where it is, or POOLKEEPER_TOKEN has it", exitFailed},
 		{"tenant add acme", "POST /tenants", problem(422, "migration_failed", "The operation failed", "a\x1bb"), "The operation failed: a\uFFFDb", exitFailed},
+		{"tenant add acme", "POST /tenants", "400 Client sent an HTTP request to an HTTPS server.\n", "not an answer of the admin API: http://SERVER speaks TLS, and its URL begins with https://; --server must name the admin API", exitFailed},
 		{"tenant add acme", "POST /tenants", `502 <html>`, "not an answer of the admin API: http://SERVER answers with status 502; --server must name the admin API", exitFailed},
 	} {
 		t.Run(c.line, func(t *testing.T) {

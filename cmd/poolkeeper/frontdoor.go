@@ -9,6 +9,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/router"
 	"github.com/poolkeeper/poolkeeper/router/admission"
+	"github.com/poolkeeper/poolkeeper/router/admission/store"
 	"github.com/poolkeeper/poolkeeper/router/token"
 	"github.com/poolkeeper/poolkeeper/server/readcache"
 )
@@ -39,6 +40,8 @@ func newFrontDoor(cfg *config.Config, p *plane, m *metrics.Metrics, log *slog.Lo
 		}
 		f.tokens, f.closing = v, append(f.closing, v.Close)
 	}
+	store.Quiet()
+	cfg.Admission.Log, cfg.Cache.Log = log, log
 	c, err := admission.New(cfg.Admission, m)
 	if err != nil {
 		f.close()

@@ -3,6 +3,7 @@ package admission
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"time"
@@ -43,6 +44,10 @@ type Config struct {
 	WhenRedisFails string
 	// Prefix begins the names of all keys there. Default poolkeeper:
 	Prefix string
+
+	// Log is told when the Redis cannot be asked, and when it can be again.
+	// Default: nothing is logged.
+	Log *slog.Logger
 }
 
 // The bounds of the settings.

@@ -3,6 +3,7 @@
 package admission_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -101,6 +102,28 @@ func TestTheSharedBucketGoesAwayByItself(t *testing.T) {
 	client := server.Client(t)
 	for client.DBSize(t.Context()).Val() != 0 {
 		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// What one tenant's name has there must not look like an outage to the others.
+func TestWhatIsNoBucketIsWrittenOver(t *testing.T) {
+	t.Parallel()
+	server := storetest.Start(t)
+	c, client := through(t, server.URL(), admission.FailClosed, nil), server.Client(t)
+	settle(t, server, c)
+	const key = "poolkeeper:{acme}:rate"
+	for name, put := range map[string]func() error{
+		"a list":     func() error { return client.LPush(t.Context(), key, "x").Err() },
+		"four texts": func() error { return client.Set(t.Context(), key, "x y z w", 0).Err() },
+		"a text":     func() error { return client.Set(t.Context(), key, "x", 0).Err() },
+	} {
+		if err := errors.Join(client.Del(t.Context(), key).Err(), put()); err != nil {
+			t.Fatal(err)
+		}
+		admitted(t, c, tenant("acme", registry.Limits{Rate: 1000}))
+		if kind := client.Type(t.Context(), key).Val(); kind == "list" {
+			t.Errorf("%s is still there", name)
+		}
 	}
 }
 

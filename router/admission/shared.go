@@ -31,6 +31,7 @@ func newShared(cfg Config) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Log(cfg.Log, "admission.redis")
 	return &shared{store: s, script: redis.NewScript(script), prefix: cfg.Prefix}, nil
 }
 

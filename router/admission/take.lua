@@ -6,10 +6,11 @@ local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local level = 0
-local was = redis.call('GET', KEYS[1])
-if was then
+-- What is no bucket there, of whatever type, is written over.
+local was = redis.pcall('GET', KEYS[1])
+if type(was) == 'string' then
   local missing, at, oldrate, oldburst = string.match(was, '^(%S+) (%S+) (%S+) (%S+)$')
-  if missing then
+  if tonumber(missing) and tonumber(at) and tonumber(oldrate) and tonumber(oldburst) then
     -- The time until now counts at the rate that held; tokens, not the room
     -- for them, outlast a change of the burst.
     level = math.max(0, missing - math.max(0, now - at) * oldrate / 1000000)

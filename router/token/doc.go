@@ -16,7 +16,8 @@
 //     serve as a secret. Keys that a token brings along are not looked at;
 //   - issuer and audience are those of the configuration, it has an expiry,
 //     and now is between its times, give or take the leeway;
-//   - the claim that names the tenant is there and is a tenant's id.
+//   - the claim that names the tenant is there and is a tenant's id;
+//   - no claim is there twice, and nothing follows the claims.
 //
 // # Keys that change
 //

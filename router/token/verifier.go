@@ -108,6 +108,12 @@ func (v *Verifier) Verify(ctx context.Context, text string) (*Token, error) {
 	if err != nil {
 		return nil, reason(err)
 	}
+	if err := strict(text); err != nil {
+		return nil, err
+	}
+	if err := begun(claims); err != nil {
+		return nil, err
+	}
 	return v.read(parsed, claims)
 }
 

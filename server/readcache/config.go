@@ -3,6 +3,7 @@ package readcache
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -25,6 +26,10 @@ type Config struct {
 	// Prefix begins the names of all keys there. Servers whose clusters of the
 	// same name are not the same must not share one. Default poolkeeper:
 	Prefix string
+
+	// Log is told when the Redis cannot be asked, and when it can be again.
+	// Default: nothing is logged.
+	Log *slog.Logger
 }
 
 // The bounds of the settings.

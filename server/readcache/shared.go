@@ -32,6 +32,7 @@ func newShared(cfg Config, obs Observer) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Log(cfg.Log, "cache.redis")
 	return &shared{store: s, observer: obs, prefix: cfg.Prefix}, nil
 }
 

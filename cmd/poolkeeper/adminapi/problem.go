@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -73,6 +74,9 @@ func joined(title, detail string) string {
 	return title + ": " + detail
 }
 
+// wantsTLS begins what Go's servers answer to plain HTTP where they speak TLS.
+const wantsTLS = "Client sent an HTTP request to an HTTPS server"
+
 // maxProblem bounds what is read of a refusal, in bytes.
 const maxProblem = 4 << 20
 
@@ -80,6 +84,9 @@ const maxProblem = 4 << 20
 // something in between, or from another program.
 func (c *Client) refused(resp *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
+	if bytes.HasPrefix(text, []byte(wantsTLS)) {
+		return fmt.Errorf("%w: %s speaks TLS, and its URL begins with https://", ErrForeign, c.base.Redacted())
+	}
 	var wire adminwire.Problem
 	if err != nil || json.Unmarshal(text, &wire) != nil || wire.Code == "" {
 		return fmt.Errorf("%w: %s answers with status %d", ErrForeign, c.base.Redacted(), resp.StatusCode)

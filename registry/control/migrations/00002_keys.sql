@@ -47,8 +47,8 @@ CREATE TABLE poolkeeper.keys (
 	hash       bytea NOT NULL CHECK (length(hash) = 32), -- HMAC-SHA-256 of the whole text under the pepper
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	created_by text NOT NULL DEFAULT '',
-	expires_at timestamptz,
-	revoked_at timestamptz
+	expires_at timestamptz CHECK (expires_at >= '0002-01-01Z' AND expires_at < '10000-01-01Z'), -- what programs can read
+	revoked_at timestamptz CHECK (revoked_at >= '0002-01-01Z' AND revoked_at < '10000-01-01Z')
 );
 CREATE UNIQUE INDEX keys_version ON poolkeeper.keys (version);
 CREATE INDEX keys_tenant ON poolkeeper.keys (tenant, id);

@@ -36,14 +36,17 @@ func (b *breaker) enter(now time.Time) bool {
 	return true
 }
 
-// leave notes how a question went.
-func (b *breaker) leave(now time.Time, well bool) {
+// leave notes how a question went, and reports whether the rests begin or end
+// with it.
+func (b *breaker) leave(now time.Time, well bool) (begins, ends bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if well {
+		ends = b.failed >= patience
 		b.failed = 0
-		return
+		return false, ends
 	}
 	b.failed++
 	b.until = now.Add(Rest)
+	return b.failed == patience, false
 }

@@ -3,10 +3,12 @@ package store
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/url"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/poolkeeper/poolkeeper/registry"
@@ -28,7 +30,7 @@ func Open(address registry.Secret, timeout time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{client: client, timeout: timeout}, nil
+	return &Store{client: client, timeout: timeout, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 // Check returns an error that says what would be right when url is none.
@@ -81,6 +83,11 @@ func openCluster(address registry.Secret, timeout time.Duration) (redis.Universa
 	o.TLSConfig = atLeast12(o.TLSConfig)
 	return redis.NewClusterClient(o), nil
 }
+
+// Quiet keeps the driver from writing lines of its own to the error stream, for
+// each connection that fails. It is for programs: the driver has one place to
+// write to for all who use it.
+func Quiet() { redis.SetLogger(&logging.VoidLogger{}) }
 
 func atLeast12(c *tls.Config) *tls.Config {
 	if c != nil {

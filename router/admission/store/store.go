@@ -8,6 +8,7 @@ package store
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,6 +23,17 @@ type Store struct {
 	client  redis.UniversalClient
 	timeout time.Duration
 	breaker breaker
+	log     *slog.Logger
+	use     string
+}
+
+// Log has the store say once that it cannot be asked, and why, and once that it
+// can be again; use is what it is for. Call it before the first question. log may
+// be nil.
+func (s *Store) Log(log *slog.Logger, use string) {
+	if log != nil {
+		s.log, s.use = log, use
+	}
 }
 
 // Ask runs question, which may talk to the server for the store's timeout, and
@@ -35,7 +47,12 @@ func (s *Store) Ask(ctx context.Context, question func(context.Context, redis.Un
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
 	err := question(ctx, s.client)
-	s.breaker.leave(time.Now(), err == nil || errors.Is(err, redis.Nil))
+	switch begins, ends := s.breaker.leave(time.Now(), err == nil || errors.Is(err, redis.Nil)); {
+	case begins:
+		s.log.WarnContext(ctx, "the shared store cannot be asked; it is tried again every second", "for", s.use, "error", err)
+	case ends:
+		s.log.InfoContext(ctx, "the shared store answers again", "for", s.use)
+	}
 	return err
 }
 

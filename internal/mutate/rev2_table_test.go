@@ -1,0 +1,48 @@
+package mutate_test
+
+// hungryMutations let a tenant have more of the gateway than its limits say, or
+// an answer be older than was asked for.
+func hungryMutations() []mutation {
+	return []mutation{
+		{
+			breaks: "a batch is not sent while PostgreSQL may be writing rows", file: "server/sqlwire/execute.go",
+			from: `if i > 0 && size > atOnce {`, to: `if i > 0 && size > 1<<30 {`,
+			test: "TestABatchIsNotReadBeforeItIsSent",
+		},
+		{
+			breaks: "a batch in portions is one transaction", file: "server/sqlwire/execute.go",
+			from: "	if !begun {\n		batch.ExecParams(", to: "	if begun {\n		batch.ExecParams(",
+			test: "TestABatchCommitsAsOne",
+		},
+		{
+			breaks: "a row is measured as JSON", file: "server/sqlwire/execute.go",
+			from: `if a.maxBytes > 0 && rows.exceeds(`, to: `if a.maxBytes < 0 && rows.exceeds(`,
+			test: "TestARowIsMeasuredAsJSONBeforeItIsWritten",
+		},
+		{
+			breaks: "no more is counted than a row has as JSON", file: "server/sqlwire/length.go",
+			from: `n += max(0, escaped(text)-maxBounds)`, to: `n += 2 * escaped(text)`,
+			test: "TestARowIsMeasuredAsJSONBeforeItIsWritten",
+		},
+		{
+			breaks: "a stream's row is measured as JSON", file: "server/sqlwire/stream.go",
+			from: `if large = rows.exceeds(result.Values(), maxStreamRow); large {`, to: `if large = rows.exceeds(result.Values(), 1<<40); large {`,
+			test: "TestAStreamsRowIsMeasuredAsJSONBeforeItIsWritten",
+		},
+		{
+			breaks: "a request is under way until its answer is written", file: "server/answer.go",
+			from: "	visit.Release()\n", to: "	visit.Close()\n",
+			test: "TestARequestIsUnderWayUntilItsAnswerIsWritten",
+		},
+		{
+			breaks: "a lease that was given back is not the visit's any more", file: "router/visit.go",
+			from: "	lease := v.lease\n	v.lease = nil\n", to: "	lease := v.lease\n",
+			test: "TestAVisitThatGaveItsLeaseBackTakesAnotherAndStillCounts",
+		},
+		{
+			breaks: "nobody waits for an answer that is too old", file: "server/readcache/do.go",
+			from: `case fl.entry.read.Before(oldest):`, to: `case oldest.IsZero():`,
+			test: "TestNobodyWaitsForAnAnswerThatIsTooOld",
+		},
+	}
+}
