@@ -112,17 +112,27 @@ func certificate(cert, key tlsFile) ([]tls.Certificate, error) {
 }
 
 // advice is what to do about a server that did not answer.
-func advice(err error) string {
+func advice(server string, err error) string {
 	_, foreign := errors.AsType[x509.UnknownAuthorityError](err)
-	op, isOp := errors.AsType[*net.OpError](err)
 	switch {
 	case foreign:
 		return "--ca names the file of the authority of its certificate, or " + envCA
-	case isOp && op.Op == "remote error":
+	case strings.HasPrefix(strings.ToLower(server), "https:") && hungUp(err):
 		return "Does it ask for certificates? --cert and --key name the files of one, or " + envCert + " and " + envKey
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "It has no TLS: --server names it with http://"
 	default:
 		return `Is "poolkeeper serve" running there? --server names another address, --direct needs none`
 	}
+}
+
+// hungUp reports whether the server was there and ended the connection. One that
+// misses a certificate does so after the client's half of the handshake, and
+// whether its reason still comes through is a matter of luck.
+func hungUp(err error) bool {
+	op, isOp := errors.AsType[*net.OpError](err)
+	limit, isNet := errors.AsType[net.Error](err)
+	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
+	never := isOp && op.Op == "dial" || isNet && limit.Timeout() || unverified || errors.Is(err, http.ErrSchemeMismatch)
+	return !never
 }

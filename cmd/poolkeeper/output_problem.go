@@ -38,7 +38,7 @@ func (c *console) coded(cmd *cobra.Command, err error) error {
 	}
 	switch {
 	case errors.Is(err, adminapi.ErrUnreachable):
-		return exitError{exitFailed, fmt.Errorf("%s. %s", sentence(err), advice(err))}
+		return exitError{exitFailed, fmt.Errorf("%s. %s", sentence(err), advice(c.address(), err))}
 	case errors.Is(err, adminapi.ErrForeign):
 		return exitError{exitFailed, fmt.Errorf("%s; --server must name the admin API", sentence(err))}
 	}

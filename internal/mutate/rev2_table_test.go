@@ -44,5 +44,10 @@ func hungryMutations() []mutation {
 			from: `case fl.entry.read.Before(oldest):`, to: `case oldest.IsZero():`,
 			test: "TestNobodyWaitsForAnAnswerThatIsTooOld",
 		},
+		{
+			breaks: "nothing is taken from Redis before it is known since when", file: "server/readcache/do.go",
+			from: `c.generations.of(ctx, k.tenant.Tenant()); !certain {`, to: `c.generations.of(ctx, k.tenant.Tenant()); !certain && k.generation != 0 {`,
+			test: "TestNothingIsTakenFromRedisBeforeItIsKnownSinceWhen",
+		},
 	}
 }

@@ -2,6 +2,7 @@ package readcache
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 )
 
@@ -18,7 +19,10 @@ type LoadFunc func(ctx context.Context) ([]byte, error)
 func (c *Cache) Do(ctx context.Context, k Key, maxAge time.Duration, load LoadFunc) (Answer, error) {
 	maxAge = min(maxAge, k.keep)
 	oldest := time.Now().Add(-maxAge)
-	k.generation, k.epoch = c.generations.of(ctx, k.tenant.Tenant())
+	var certain bool
+	if k.generation, k.epoch, certain = c.generations.of(ctx, k.tenant.Tenant()); !certain {
+		k.place = [sha256.Size]byte{}
+	}
 	for {
 		if e, ok := c.find(k, maxAge); ok {
 			return c.answer(k, e, Hit), nil

@@ -35,15 +35,17 @@ type generation struct {
 	number  uint64
 	flushes int
 	asked   time.Time // when Redis was last asked
+	told    bool      // number is what Redis has said, or newer
 	owed    bool      // Redis has yet to be told
 }
 
 // of returns the tenant's generation. With Redis it is asked for at most once
-// in flushedWithin; without an answer the last one counts.
-func (g *generations) of(ctx context.Context, id registry.ID) (number, epoch uint64) {
+// in flushedWithin; without an answer the last one counts. certain is false as
+// long as there was none: then what Redis has may be from before a flush.
+func (g *generations) of(ctx context.Context, id registry.ID) (number, epoch uint64, certain bool) {
 	number, epoch, ask, known := g.look(id)
 	if !ask {
-		return number, epoch
+		return number, epoch, known.told || g.shared == nil
 	}
 	if known.owed {
 		if g.shared.tell(ctx, id, known.number) == nil {
@@ -52,8 +54,8 @@ func (g *generations) of(ctx context.Context, id registry.ID) (number, epoch uin
 	} else if told, err := g.shared.generation(ctx, id); err == nil {
 		g.learn(id, known, told)
 	}
-	number, epoch, _, _ = g.look(id)
-	return number, epoch
+	number, epoch, _, known = g.look(id)
+	return number, epoch, known.told
 }
 
 // look returns what is known, and whether Redis is to be asked by the caller.
@@ -79,7 +81,7 @@ func (g *generations) learn(id registry.ID, then generation, number uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if gen := g.known[id]; gen != nil && gen.flushes == then.flushes {
-		gen.number, gen.owed = number, false
+		gen.number, gen.owed, gen.told = number, false, true
 	}
 }
 
@@ -106,6 +108,7 @@ func (g *generations) begin(id registry.ID) generation {
 		gen = g.add(id)
 	}
 	gen.number, gen.owed = binary.BigEndian.Uint64(random[:])|1, g.shared != nil
+	gen.told = true
 	gen.flushes++
 	gen.asked = time.Now()
 	return *gen

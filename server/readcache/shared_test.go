@@ -60,7 +60,7 @@ func TestADeadRedisCostsAFewWaits(t *testing.T) {
 	if most := 6 + 2*int32(time.Since(began)/time.Second); asked.Load() > most {
 		t.Errorf("asked %d times", asked.Load())
 	}
-	if len(n.asked) < 500 || n.asked[len(n.asked)-1] == nil {
+	if len(n.asked) == 0 || n.asked[len(n.asked)-1] == nil {
 		t.Errorf("the observer was told of %d questions", len(n.asked))
 	}
 }
