@@ -29,6 +29,8 @@ const minRSA = 2048
 // keys come from where the configuration says.
 func fetcher(address string) func(context.Context) (*set, error) {
 	client := &http.Client{
+		// It is minutes until the next question.
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableKeepAlives: true},
 		Timeout:       readTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -43,7 +45,6 @@ func fetcher(address string) func(context.Context) (*set, error) {
 			return nil, err
 		}
 		defer func() { _ = res.Body.Close() }()
-		defer client.CloseIdleConnections() // it is minutes until the next question
 		if res.StatusCode != http.StatusOK {
 			return nil, fmt.Errorf("the issuer answered with status %d", res.StatusCode)
 		}
