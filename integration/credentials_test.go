@@ -397,7 +397,9 @@ func TestAReadOnlyCredentialCannotWriteWhateverItsSQLSays(t *testing.T) {
 // one address or from many.
 // It measures the heap, so it is not parallel.
 func TestAFloodOfUnknownTenantsCostsNothing(t *testing.T) {
-	d := newDoor(t, func(c *router.Config) { c.Resolvers, c.Open = []string{"key", "path"}, []string{"path"} })
+	d := newDoor(t, func(c *router.Config) {
+		c.Resolvers, c.Open, c.Proxies = []string{"key", "path"}, []string{"path"}, []string{"192.0.2.1"}
+	})
 	id := d.add(t, "one", registry.IsolationSchema).ID
 	text, _ := d.key(id, apikey.ScopeWrite)
 	d.heard(map[string]string{"one": text})

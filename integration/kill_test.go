@@ -109,12 +109,12 @@ func (p *plane) doom(t *testing.T, d doomed) string {
 }
 
 // everyStep calls try for the first step and those that follow, side by side,
-// until try reports that there are no more: for each fifth, or for all with
+// until try reports that there are no more: for each tenth, or for all with
 // POOLKEEPER_STEPS=all.
 func everyStep(t *testing.T, least int, try func(t *testing.T, n int) (step string)) {
 	t.Helper()
 	const atOnce, most = 3, 60
-	stride := 5
+	stride := 10
 	if os.Getenv("POOLKEEPER_STEPS") == "all" {
 		stride = 1
 	}
