@@ -149,7 +149,7 @@ func render(v reflect.Value) *yaml.Node {
 	case time.Duration:
 		return scalar(formatDuration(value))
 	case int64:
-		return plain(formatSize(value))
+		return plain(registry.FormatSize(value))
 	case encoding.TextMarshaler:
 		if text, err := value.MarshalText(); err == nil {
 			return scalar(string(text))

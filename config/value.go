@@ -136,7 +136,7 @@ func setScalar(out reflect.Value, text string) bool {
 		out.SetUint(n)
 		return err == nil
 	case kind == reflect.Int64:
-		n, ok := parseSize(text)
+		n, ok := registry.ParseSize(text)
 		out.SetInt(n)
 		return ok
 	default:
@@ -144,43 +144,6 @@ func setScalar(out reflect.Value, text string) bool {
 		out.SetInt(n)
 		return err == nil
 	}
-}
-
-// sizeUnits are those of a number of bytes, longest name first.
-func sizeUnits() []struct {
-	name  string
-	bytes int64
-} {
-	return []struct {
-		name  string
-		bytes int64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
-}
-
-// parseSize reads 10MiB, 512KiB, or a bare number.
-func parseSize(text string) (int64, bool) {
-	factor := int64(1)
-	for _, u := range sizeUnits() {
-		if head, ok := strings.CutSuffix(text, u.name); ok {
-			text, factor = strings.TrimSpace(head), u.bytes
-			break
-		}
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n > math.MaxInt64/factor || n < math.MinInt64/factor {
-		return 0, false
-	}
-	return n * factor, true
-}
-
-// formatSize is the shortest form that parseSize reads back.
-func formatSize(n int64) string {
-	for _, u := range sizeUnits() {
-		if n != 0 && n%u.bytes == 0 && u.bytes > 1 {
-			return strconv.FormatInt(n/u.bytes, 10) + u.name
-		}
-	}
-	return strconv.FormatInt(n, 10)
 }
 
 // secret resolves "env:NAME" from the variables that Load was given; the rest

@@ -10,14 +10,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/apikey"
 	"github.com/poolkeeper/poolkeeper/registry/control"
@@ -69,19 +67,20 @@ func newDoor(t testing.TB, edit func(*router.Config)) *door {
 	t.Helper()
 	d := &door{plane: newPlane(t, nil), TB: t}
 	d.client = client(t)
-	keeper, tenants := d.keep()
+	d.asked = &asked{Source: d.db}
+	f := d.keep(t, d.asked, nil)
 	cfg := router.Defaults()
 	cfg.Resolvers, cfg.HostTemplate = []string{"key", "jwt", "host", "path", "neon", "header"}, "{tenant}."+hostDomain
 	if edit != nil {
 		edit(&cfg)
 	}
 	way, err := router.New(cfg, router.Deps{
-		Tenants: tenants, Pools: keeper, Observer: &d.routed, Keys: d.db, Tokens: d.verifier(),
+		Tenants: f.registry, Pools: f.Keeper, Observer: &d.routed, Keys: d.db, Tokens: d.verifier(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.New(server.Defaults(), server.Deps{Router: way, Keeper: keeper, Registry: tenants})
+	s, err := server.New(server.Defaults(), server.Deps{Router: way, Keeper: f.Keeper, Registry: f.registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,36 +89,6 @@ func newDoor(t testing.TB, edit func(*router.Config)) *door {
 	t.Cleanup(listening.Close)
 	d.address = listening.URL
 	return d
-}
-
-// keep returns a keeper of the plane's tenants, and their registry.
-func (d *door) keep() (*pools.Keeper, *registry.Registry) {
-	d.Helper()
-	d.asked = &asked{Source: d.db}
-	tenants, err := registry.New(registry.Defaults(), d.asked, nil)
-	if err != nil {
-		d.Fatal(err)
-	}
-	cfg := pools.Defaults()
-	cfg.Clusters, cfg.Refresh = d.setup.clusters(), d.operator.Password
-	keeper, err := pools.New(cfg, tenants, nil)
-	if err != nil {
-		d.Fatal(err)
-	}
-	tenants.Subscribe(keeper.Apply)
-	watching, stop := context.WithCancel(context.WithoutCancel(d.Context()))
-	var running sync.WaitGroup
-	running.Go(func() { _ = tenants.Run(watching) })
-	d.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(d.Context()), 10*time.Second)
-		defer cancel()
-		if err := keeper.Close(ctx); err != nil {
-			d.Error(err)
-		}
-		stop()
-		running.Wait()
-	})
-	return keeper, tenants
 }
 
 func (d *door) verifier() *token.Verifier {

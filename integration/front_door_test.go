@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,7 +16,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -38,25 +36,7 @@ type front struct {
 	url     string
 	address string
 	roots   *x509.CertPool
-	log     *logged
-}
-
-// logged is a log that is read while it is written.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+	log     *syncBuffer
 }
 
 // frontPlan says what newFront makes. Every field may be left out.
@@ -85,7 +65,7 @@ func newFront(t testing.TB, p frontPlan) *front {
 		tenants = append(tenants, record)
 	}
 	f.start(t, p.pools, tenants)
-	d := &front{fleet: f, log: &logged{}}
+	d := &front{fleet: f, log: &syncBuffer{}}
 	d.open(t, p)
 	return d
 }

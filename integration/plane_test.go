@@ -236,7 +236,14 @@ func (p *plane) id(name string) registry.ID { return registry.MustParseID(p.pref
 // keeper serves the plane's tenants.
 func (p *plane) keeper(t testing.TB, edit func(*pools.Config)) *pools.Keeper {
 	t.Helper()
-	tenants, err := registry.New(registry.Defaults(), p.db, nil)
+	return p.keep(t, p.db, edit).Keeper
+}
+
+// keep has pools for the tenants of a source, which is the plane's or stands
+// before it, until the test ends.
+func (p *plane) keep(t testing.TB, source registry.Source, edit func(*pools.Config)) *fleet {
+	t.Helper()
+	tenants, err := registry.New(registry.Defaults(), source, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +269,7 @@ func (p *plane) keeper(t testing.TB, edit func(*pools.Config)) *pools.Keeper {
 		stop()
 		running.Wait()
 	})
-	return keeper
+	return &fleet{Keeper: keeper, registry: tenants}
 }
 
 // done waits for an operation that should go well.

@@ -34,7 +34,7 @@ func (s *siege) asReaders(t *testing.T) *siege {
 		record.Login = cmp.Or(record.ReadLogin, record.Login)
 		r.names[name] = &record
 	}
-	f := s.keep(t, nil)
+	f := s.poolsFor(t, nil)
 	cfg := router.Defaults()
 	cfg.Resolvers, cfg.Dev = []string{"path", "header"}, true
 	rt, err := router.New(cfg, router.Deps{Tenants: f.registry, Pools: readers{f.Keeper}})

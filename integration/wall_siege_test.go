@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -176,42 +175,20 @@ func (s *siege) assist(t *testing.T) {
 // serve answers for the tenants over HTTP.
 func (s *siege) serve(t *testing.T, edit func(*pools.Config)) string {
 	t.Helper()
-	serving := httptest.NewServer(newServerOf(t, s.keep(t, edit)).Handler())
+	serving := httptest.NewServer(newServerOf(t, s.poolsFor(t, edit)).Handler())
 	t.Cleanup(serving.Close)
 	return serving.URL
 }
 
-// keep has the tenants' pools until the test ends.
-func (s *siege) keep(t *testing.T, edit func(*pools.Config)) *fleet {
+// poolsFor has the tenants' pools until the test ends.
+func (s *siege) poolsFor(t *testing.T, edit func(*pools.Config)) *fleet {
 	t.Helper()
-	tenants, err := registry.New(registry.Defaults(), s.db, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := pools.Defaults()
-	cfg.Clusters, cfg.Refresh, cfg.MaxConns = s.setup.clusters(), s.operator.Password, 2
-	cfg.CancelTimeout = 500 * time.Millisecond
-	if edit != nil {
-		edit(&cfg)
-	}
-	keeper, err := pools.New(cfg, tenants, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tenants.Subscribe(keeper.Apply)
-	watching, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	var running sync.WaitGroup
-	running.Go(func() { _ = tenants.Run(watching) })
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
-		defer cancel()
-		if err := keeper.Close(ctx); err != nil {
-			t.Error(err)
+	return s.keep(t, s.db, func(c *pools.Config) {
+		c.MaxConns, c.CancelTimeout = 2, 500*time.Millisecond
+		if edit != nil {
+			edit(c)
 		}
-		stop()
-		running.Wait()
 	})
-	return &fleet{Keeper: keeper, registry: tenants}
 }
 
 // newServerOf is newServer with small limits.

@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"sync"
+
+	"github.com/poolkeeper/poolkeeper/internal/sharded"
 )
 
 // Live is a [Source] in memory whose records are changed a few at a time, by
@@ -42,7 +44,7 @@ type Refused struct {
 // of every record that names it.
 func NewLive(clusters map[string]Cluster) *Live {
 	return &Live{
-		view:  view{shards: newShards(), count: noneByStatus()},
+		view:  view{places: sharded.New[ID, location](ID.String), count: noneByStatus()},
 		check: newValidation("", clusters), tenants: tenantsByLogin{},
 		waiting: map[ID]*location{}, watchers: audience{},
 	}
@@ -62,7 +64,7 @@ func (l *Live) Load(tenants []*Tenant) []Refused {
 		given[t.ID] = true
 	}
 	var gone []ID
-	for id := range l.view.ids() {
+	for id := range l.view.places.All() {
 		if !given[id] {
 			gone = append(gone, id)
 		}

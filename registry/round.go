@@ -42,13 +42,13 @@ func (r *round) served(id ID) *location {
 	if at, touched := r.now[id]; touched {
 		return at
 	}
-	return r.view.get(id)
+	return r.view.places.Get(id)
 }
 
 // touch remembers what was served before the round.
 func (r *round) touch(id ID, now *location) {
 	if _, touched := r.now[id]; !touched {
-		if was := r.view.get(id); was != nil {
+		if was := r.view.places.Get(id); was != nil {
 			r.was[id] = was
 		}
 	}
@@ -117,7 +117,7 @@ func (r *round) dweller(there place) ID {
 			return id
 		}
 	}
-	for id := range r.view.ids() {
+	for id := range r.view.places.All() {
 		if lives(r.served(id)) {
 			return id
 		}
@@ -164,7 +164,7 @@ func (r *round) share() {
 		if _, touched := r.now[id]; touched {
 			continue
 		}
-		if at := r.view.get(id); at.SharedLogin != shared(at) {
+		if at := r.view.places.Get(id); at.SharedLogin != shared(at) {
 			flipped := *at
 			flipped.SharedLogin = !at.SharedLogin // publish sees to the version
 			r.touch(id, &flipped)

@@ -5,11 +5,13 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/poolkeeper/poolkeeper/internal/sharded"
 )
 
 // view is what the readers of a Live see.
 type view struct {
-	*shards
+	places *sharded.Map[ID, location]
 
 	mu     sync.RWMutex // guards what follows
 	sorted []*Tenant    // by id
@@ -21,7 +23,7 @@ type view struct {
 const few = 64
 
 func (v *view) tenant(id ID) (*Tenant, error) {
-	if at := v.get(id); at != nil {
+	if at := v.places.Get(id); at != nil {
 		return &at.Tenant, nil
 	}
 	return nil, fmt.Errorf("%w %q", ErrUnknown, id)
@@ -66,15 +68,15 @@ func (v *view) update(now map[ID]*location) {
 			v.sorted = append(v.sorted, &at.Tenant)
 		}
 	}
-	v.shards.update(now)
+	v.places.Update(now)
 	if len(now) > few {
 		slices.SortFunc(v.sorted, byID)
 	}
 }
 
-// recount needs mu, and the shards as they were before.
+// recount needs mu, and the places as they were before.
 func (v *view) recount(id ID, at *location) {
-	if was := v.get(id); was != nil {
+	if was := v.places.Get(id); was != nil {
 		v.count[was.Status]--
 	}
 	if at != nil {

@@ -27,18 +27,8 @@ type dataContract struct {
 var theDataContract = sync.OnceValues(readDataContract)
 
 func readDataContract() (*dataContract, error) {
-	text, err := os.ReadFile("dataapi.json")
-	if err != nil {
-		return nil, err
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return nil, err
-	}
-	strict(doc)
-	c := &contract{doc: doc.(map[string]any), compiler: jsonschema.NewCompiler(), seen: map[string]bool{}}
-	c.compiler.AssertFormat()
-	return &dataContract{c, map[string]*jsonschema.Schema{}}, c.compiler.AddResource("dataapi.json", doc)
+	c, err := readDocument("dataapi.json")
+	return &dataContract{c, map[string]*jsonschema.Schema{}}, err
 }
 
 // template is the document's path for a URL's.

@@ -39,7 +39,7 @@ func ringMutations() []mutation {
 		},
 		{
 			breaks: "the keys that are loaded are the only ones", file: "registry/apikey/ring.go",
-			from: "	for e := range r.shards.all() {\n		now[e.id] = nil\n	}\n", to: "",
+			from: "	for _, e := range r.keys.All() {\n		now[e.id] = nil\n	}\n", to: "",
 			test: "TestARingSaysWhatAMapWould",
 		},
 		{

@@ -15,7 +15,7 @@ func recordMutations() []mutation {
 	return []mutation{
 		{
 			breaks: "a login that another comes to is shared for both", file: "registry/round.go",
-			from: `if at := r.view.get(id); at.SharedLogin != shared(at) {`, to: `if at := r.view.get(id); false && shared(at) {`,
+			from: `if at := r.view.places.Get(id); at.SharedLogin != shared(at) {`, to: `if at := r.view.places.Get(id); false && shared(at) {`,
 			test: "TestAFlipGetsTheHighestVersionOfTheCall",
 		},
 		{

@@ -16,7 +16,7 @@ func mutations() []mutation {
 	return slices.Concat(
 		sessionMutations(), poolMutations(), budgetMutations(), sharingMutations(), lifecycleMutations(),
 		keyMutations(), secondLoginMutations(), readerLoginMutations(), routerMutations(), admissionMutations(),
-		wallMutations(), adminKeyMutations(), readcacheMutations(), frontMutations(), rev1Mutations(), hungryMutations(), operatingMutations(),
+		wallMutations(), adminKeyMutations(), readcacheMutations(), frontMutations(), identityMutations(), hungryMutations(), operatingMutations(),
 	)
 }
 

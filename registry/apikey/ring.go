@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/poolkeeper/poolkeeper/internal/sharded"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -13,7 +14,7 @@ import (
 // everything; it takes no lock.
 type Ring struct {
 	pepper atomic.Pointer[Pepper] // never nil
-	shards *shards
+	keys   *sharded.Map[string, entry]
 
 	// mu is of whoever changes what keys there are. Verify and Uses do without
 	// it.
@@ -22,7 +23,7 @@ type Ring struct {
 
 // NewRing returns a Ring without keys.
 func NewRing() *Ring {
-	r := &Ring{shards: newShards()}
+	r := &Ring{keys: sharded.New[string, entry](func(id string) string { return id })}
 	r.Season(NewPepper()) // of which there are no hashes; looking takes as long as ever
 	return r
 }
@@ -93,7 +94,7 @@ func (r *Ring) Verify(text string, now time.Time) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	e := r.shards.get(id)
+	e := r.keys.Get(id)
 	var tenant registry.ID
 	scope := ScopeWrite
 	if e != nil {
@@ -136,7 +137,7 @@ func (r *Ring) Load(all []Stored) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := make(map[string]*entry, len(all))
-	for e := range r.shards.all() {
+	for _, e := range r.keys.All() {
 		now[e.id] = nil
 	}
 	r.applyLocked(now, all)
@@ -159,13 +160,13 @@ func (r *Ring) Apply(changed []Stored, removed []string) {
 func (r *Ring) applyLocked(now map[string]*entry, changed []Stored) {
 	for i := range changed {
 		e := newEntry(&changed[i])
-		if was := r.shards.get(e.id); was != nil {
+		if was := r.keys.Get(e.id); was != nil {
 			e.used.Store(was.used.Load())
 			e.told.Store(was.told.Load())
 		}
 		now[e.id] = e
 	}
-	r.shards.update(now)
+	r.keys.Update(now)
 }
 
 // Forget takes away keys that were revoked or had expired before a time: they
@@ -174,13 +175,13 @@ func (r *Ring) Forget(before time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, end := map[string]*entry{}, before.UnixMicro()
-	for e := range r.shards.all() {
+	for _, e := range r.keys.All() {
 		if e.revoked != 0 && e.revoked < end || e.expires != 0 && e.expires < end {
 			now[e.id] = nil
 		}
 	}
-	r.shards.update(now)
+	r.keys.Update(now)
 }
 
 // Len is the number of keys.
-func (r *Ring) Len() int { return r.shards.len() }
+func (r *Ring) Len() int { return r.keys.Len() }

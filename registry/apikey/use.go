@@ -16,7 +16,7 @@ type Use struct {
 // one, in the order of their ids.
 func (r *Ring) Uses() []Use {
 	var uses []Use
-	for e := range r.shards.all() {
+	for _, e := range r.keys.All() {
 		if used := e.used.Load(); used > e.told.Load() {
 			uses = append(uses, Use{e.id, time.Unix(used, 0).UTC()})
 		}
@@ -28,7 +28,7 @@ func (r *Ring) Uses() []Use {
 // Told says that the uses are known where they are to be known.
 func (r *Ring) Told(uses []Use) {
 	for _, u := range uses {
-		if e := r.shards.get(u.ID); e != nil {
+		if e := r.keys.Get(u.ID); e != nil {
 			e.told.Store(u.At.Unix())
 		}
 	}

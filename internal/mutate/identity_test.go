@@ -1,7 +1,7 @@
 package mutate_test
 
-// rev1Mutations break what a second reading of the front door found.
-func rev1Mutations() []mutation {
+// identityMutations break what a second reading of the front door found.
+func identityMutations() []mutation {
 	return []mutation{
 		{
 			breaks: "an address that may be a gateway's does not shut out its clients", file: "router/router.go",
