@@ -247,7 +247,7 @@ func toLeave() []attack {
 		"UPDATE pg_settings SET setting = 'postgres' WHERE name = 'role'",
 		"PREPARE mine AS SELECT 1", "SELECT setseed(0.5)", "SET ROLE NONE", "RESET SESSION AUTHORIZATION", "SET SESSION AUTHORIZATION DEFAULT",
 		"DEALLOCATE ALL", "DISCARD PLANS", "DISCARD SEQUENCES", "LOAD '$libdir/plugins/nothing' ;; SELECT 1", "RESET ALL", "COMMIT", "ROLLBACK",
-		"SET SESSION statement_timeout = 1 && SET LOCAL app.x = 'y'", "DO $$ BEGIN EXECUTE 'SET work_mem = ''64kB'''; EXECUTE 'PREPARE poolkeeper_canary2 AS SELECT 1'; END $$",
+		"SET SESSION statement_timeout = 61234 && SET LOCAL app.x = 'y'", "DO $$ BEGIN EXECUTE 'SET work_mem = ''64kB'''; EXECUTE 'PREPARE poolkeeper_canary2 AS SELECT 1'; END $$",
 		"UPDATE pg_settings SET setting = '64' WHERE name = 'work_mem'", "NOTIFY everybody, 'x'", "SELECT pg_notify('everybody', 'x')",
 		"SELECT pg_export_snapshot()",
 	),
