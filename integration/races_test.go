@@ -159,12 +159,13 @@ func TestASuspensionDuringAResumptionHolds(t *testing.T) {
 		_, err := o.Resume(t.Context(), "test", r.ID, 0)
 		resumed <- err
 	}()
+	watcher, err := pgx.Connect(t.Context(), p.setup.Control) // taking the lock to see would keep the resumption from it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Close(context.WithoutCancel(t.Context()))
 	eventually(t, "the resumption to be under way", func() bool {
-		_, unlock, err := p.db.Lock(t.Context(), r.ID, "test")
-		if err == nil {
-			unlock()
-		}
-		return err != nil
+		return len(p.texts(t.Context(), t, watcher, "select what from poolkeeper.locks where tenant = $1", r.ID.String())) > 0
 	})
 	if _, err := p.operator.Suspend(t.Context(), "test", r.ID, 0, "abuse"); err != nil {
 		t.Fatal(err)
