@@ -31,7 +31,11 @@ type Config struct {
 	// Default 0.
 	Burst int
 	// InFlight is how many of a tenant's requests may be under way at once in
-	// this process; 0 sets no limit. Default 0.
+	// this process, each until its answer is written; 0 sets no limit. What a
+	// tenant can have in memory here is this many answers. The default of 200 is
+	// above what a tenant's connections and queue hold (4 and 64, and its
+	// reader's again) when pools has its own defaults: whoever raises the queue
+	// raises it, too.
 	InFlight int
 	// Redis is the URL of a Redis (5 or later) or Valkey through which several
 	// servers share the tenants' rates: redis:// or rediss://. Default none:
@@ -58,9 +62,9 @@ const (
 	maxTimeout = 10 * time.Second
 )
 
-// Defaults returns the configuration of a program that sets nothing: no limits.
+// Defaults returns the configuration of a program that sets nothing: no rates.
 func Defaults() Config {
-	return Config{RedisTimeout: 50 * time.Millisecond, WhenRedisFails: FailOpen, Prefix: "poolkeeper:"}
+	return Config{InFlight: 200, RedisTimeout: 50 * time.Millisecond, WhenRedisFails: FailOpen, Prefix: "poolkeeper:"}
 }
 
 // Validate names each field that is wrong and says what would be right. A

@@ -204,6 +204,23 @@ func TestAsManyAsMayAreUnderWayAtOnce(t *testing.T) {
 	})
 }
 
+// A client that takes no answers must not fill the memory, though nobody has
+// thought of a limit.
+func TestWhoHasNoLimitOfItsOwnIsBoundedByTheDefault(t *testing.T) {
+	t.Parallel()
+	most := admission.Defaults().InFlight
+	c := control(t, func(cfg *admission.Config) { *cfg = admission.Defaults() }, nil)
+	who := tenant("acme", registry.Limits{})
+	for range most {
+		if _, err := c.Admit(t.Context(), who); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, c, who, admission.ErrInFlight)
+	admitted(t, c, tenant("globex", registry.Limits{}))
+	admitted(t, c, tenant("acme", registry.Limits{InFlight: most + 1}))
+}
+
 func TestARequestThatIsRefusedForWhatIsUnderWayCostsNoToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -19,10 +19,12 @@ func tenant(id string, l registry.Limits) *registry.Tenant {
 // five may make five requests a second.
 func five() *registry.Tenant { return tenant("acme", registry.Limits{Rate: 5}) }
 
-// control makes one that ends with the test.
+// control makes one that ends with the test. It has the limits that change
+// sets, and no others.
 func control(t testing.TB, change func(*admission.Config), obs admission.Observer) *admission.Control {
 	t.Helper()
 	cfg := admission.Defaults()
+	cfg.InFlight = 0
 	if change != nil {
 		change(&cfg)
 	}
