@@ -23,6 +23,10 @@ type admin struct {
 	takes []string // roles that it made itself a member of, to be left again
 }
 
+// oldest is the first version of PostgreSQL on which a schema can be closed to
+// others by an administrator that is no superuser.
+const oldest = 15
+
 // openAdmin connects the administrator to a database. Its search_path is
 // empty: no name that a tenant made is ever found by accident.
 func openAdmin(ctx context.Context, pl *plan, database string) (*admin, error) {
@@ -37,6 +41,10 @@ func openAdmin(ctx context.Context, pl *plan, database string) (*admin, error) {
 	if err := conn.QueryRow(ctx, query).Scan(&a.name, &a.super, &a.major, &control); err != nil {
 		a.close(ctx)
 		return nil, fmt.Errorf("asking who the administrator is: %w", err)
+	}
+	if a.major < oldest {
+		a.close(ctx)
+		return nil, refuse(ErrCluster, "%s runs PostgreSQL %d; tenants are onboarded on %d and later", pl.tenant.Cluster, a.major, oldest)
 	}
 	if control && database == pl.database {
 		a.close(ctx)

@@ -77,7 +77,7 @@
 // for while it works, and ends that afterwards, or, after a crash, the next
 // time.
 //
-//	                    up to 15                  from 16 on
+//	                    15                        from 16 on
 //	make a role         CREATEROLE                CREATEROLE
 //	alter, rename,      CREATEROLE, for every     CREATEROLE and ADMIN OPTION, which
 //	drop, comment       role                      it has for the roles that it made

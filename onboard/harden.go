@@ -104,7 +104,7 @@ func (a *admin) openRights(ctx context.Context) ([]string, error) {
 // warnOpen tells the operator what this administrator may not end.
 func (p *Provisioner) warnOpen(ctx context.Context, a *admin) error {
 	left, err := a.openRights(ctx)
-	if err == nil && !a.super && a.major >= 15 {
+	if err == nil && !a.super {
 		left, err = a.appendParameter(ctx, left)
 	}
 	if err != nil || len(left) == 0 {
@@ -122,7 +122,7 @@ const tempFiles = "10GB"
 // limitFiles sets that, unless an operator has set a limit: on the server, for
 // the database or for the login.
 func (a *admin) limitFiles(ctx context.Context, pl *plan, logins ...string) error {
-	if pl.shared || (!a.super && a.major < 15) {
+	if pl.shared {
 		return nil
 	}
 	query := `select array(select r.rolname::text from pg_roles r where r.rolname = any ($1) and current_setting('temp_file_limit') = '-1'

@@ -35,7 +35,8 @@ func createSchema(ctx context.Context, a *admin, pl *plan) error {
 		return nil
 	case pl.schema == "public" && owner != pl.owner && owner != pl.login:
 		// The schema that a new database has: it belongs to whoever owns
-		// the database, or, up to PostgreSQL 14, to the superuser.
+		// the database, or, in one that was upgraded from PostgreSQL 14, to
+		// the superuser.
 		return a.exec(ctx, "", "ALTER SCHEMA public OWNER TO "+quote(want))
 	case owner == pl.owner || owner == pl.login:
 		return refuse(ErrConflict, "the schema %s belongs to %s, and with ddl: %t it belongs to %s; change the owner of it and its tables by hand",

@@ -134,12 +134,12 @@ func waitForPostmaster(ctx context.Context, data string) int {
 
 func TestARunningServerThatIsTooOldIsRefused(t *testing.T) {
 	t.Parallel()
-	if err := checkVersion("the PostgreSQL at db", "13.14", 130014); err == nil ||
-		err.Error() != "the PostgreSQL at db is version 13.14, but 14 or later is needed" {
-		t.Errorf("version 13: %v", err)
-	}
-	if err := checkVersion("the PostgreSQL at db", "14.0", 140000); err != nil {
+	if err := checkVersion("the PostgreSQL at db", "14.23", 140023); err == nil ||
+		err.Error() != "the PostgreSQL at db is version 14.23, but 15 or later is needed" {
 		t.Errorf("version 14: %v", err)
+	}
+	if err := checkVersion("the PostgreSQL at db", "15.0", 150000); err != nil {
+		t.Errorf("version 15: %v", err)
 	}
 }
 

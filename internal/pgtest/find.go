@@ -15,7 +15,7 @@ import (
 )
 
 // MinMajor is the oldest PostgreSQL that is used.
-const MinMajor = 14
+const MinMajor = 15
 
 // EnvBin names the environment variable with the folder of the programs.
 const EnvBin = "POOLKEEPER_PG_BIN"

@@ -37,7 +37,7 @@ func TestProgramsAreFoundInOrder(t *testing.T) {
 	at := func(path ...string) string { return filepath.Join(append([]string{root}, path...)...) }
 	named := install(t, at("named", "bin"), "16.1")
 	env := install(t, at("env"), "15.2 (Debian 15.2-1)")
-	inPath := install(t, at("path"), "14.0")
+	inPath := install(t, at("path"), "15.0")
 	for _, version := range []string{"9.6", "13", "15", "17", "16"} {
 		install(t, at("usual", version, "bin"), version+".4")
 	}
@@ -59,11 +59,11 @@ func TestProgramsAreFoundInOrder(t *testing.T) {
 		"the setting first":           {pgtest.Finder{Env: env, Path: inPath, Globs: usual}, named, named, "16.1", 16},
 		"or the folder above":         {pgtest.Finder{Env: env}, filepath.Dir(named), named, "16.1", 16},
 		"then the environment":        {pgtest.Finder{Env: env, Path: inPath, Globs: usual}, "", env, "15.2", 15},
-		"then PATH":                   {pgtest.Finder{Path: at("none") + ":relative:" + inPath, Globs: usual}, "", inPath, "14.0", 14},
+		"then PATH":                   {pgtest.Finder{Path: at("none") + ":relative:" + inPath, Globs: usual}, "", inPath, "15.0", 15},
 		"links in PATH are resolved":  {pgtest.Finder{Path: linked, Globs: usual}, "", at("usual", "17", "bin"), "17.4", 17},
 		"then the newest usual":       {pgtest.Finder{Globs: usual}, "", at("usual", "18", "bin"), "18beta2", 18},
 		"but the one the data needs":  {pgtest.Finder{Path: inPath, Globs: usual, Major: 16}, "", at("usual", "16", "bin"), "16.4", 16},
-		"or any when that is missing": {pgtest.Finder{Path: inPath, Globs: usual, Major: 12}, "", inPath, "14.0", 14},
+		"or any when that is missing": {pgtest.Finder{Path: inPath, Globs: usual, Major: 12}, "", inPath, "15.0", 15},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,7 +87,7 @@ func TestProgramsThatCannotBeUsedAreOneSentence(t *testing.T) {
 		kind error
 		text string
 	}{
-		"too old":        {install(t, filepath.Join(root, "old"), "13.9"), pgtest.ErrVersion, "is PostgreSQL 13.9, but 14 or later is needed"},
+		"too old":        {install(t, filepath.Join(root, "old"), "14.23"), pgtest.ErrVersion, "is PostgreSQL 14.23, but 15 or later is needed"},
 		"library":        {dir("lib", "echo '/x/initdb: error while loading shared libraries: libicuuc.so.60: cannot open' >&2; exit 127"), pgtest.ErrLibrary, "needs the shared library libicuuc.so.60"},
 		"library, macOS": {dir("dyld", "echo 'dyld: Library not loaded: @rpath/libpq.5.dylib' >&2; kill -9 $$"), pgtest.ErrLibrary, "@rpath/libpq.5.dylib"},
 		"library, musl":  {dir("musl", "echo 'Error loading shared library libxml2.so.2: No such file' >&2; exit 127"), pgtest.ErrLibrary, "libxml2.so.2"},
@@ -136,7 +136,7 @@ func TestWithoutProgramsOneScreenSaysWhatToInstall(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	text := err.Error()
-	for _, part := range []string{"Debian", "apt-get install postgresql", "Fedora", "macOS", "brew install", pgtest.EnvBin, "14 or later", "and 4 more"} {
+	for _, part := range []string{"Debian", "apt-get install postgresql", "Fedora", "macOS", "brew install", pgtest.EnvBin, "15 or later", "and 4 more"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("it lacks %q", part)
 		}

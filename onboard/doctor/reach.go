@@ -10,7 +10,7 @@ import (
 )
 
 // oldest is the first version of PostgreSQL that is supported.
-const oldest = 14
+const oldest = 15
 
 // reach tries the cluster's connection strings. It reports whether the server
 // answers on its dsn, without which nothing else can be said of it.
