@@ -60,7 +60,7 @@ clusters: {main: {dsn: "postgres://app@127.0.0.1:1/app"}}
 		"admin port in use":         {dev("--listen", "127.0.0.1:0", "--admin-listen", taken.Addr().String()), 1, []string{taken.Addr().String(), "in use"}},
 		"no address":                {dev("--listen", "8080"), 1, []string{`"8080" is not an address`}},
 		"no rights on the data":     {[]string{"dev", "--config", demo, "--data", blocked}, 1, []string{blocked}},
-		"old PostgreSQL":            {dev("--postgres-bin", oldBin), 1, []string{"9.6.24", "14 or later"}},
+		"old PostgreSQL":            {dev("--postgres-bin", oldBin), 1, []string{"9.6.24", "15 or later"}},
 		"no PostgreSQL there":       {dev("--postgres-bin", dir), 1, []string{dir, "initdb"}},
 		"server that does not run":  {dev("--postgres", "postgres://postgres:x@127.0.0.1:1/postgres"), 1, []string{"127.0.0.1:1"}},
 		"DSN that is none":          {dev("--postgres", "host=127.0.0.1"), 1, []string{"--postgres must be a connection string"}},
