@@ -66,8 +66,12 @@ stress: ## the long runs: random actions on a fake clock, many clients and tenan
 	POOLKEEPER_STEPS=all go test -count=1 -timeout 30m -run Killed ./onboard ./integration
 
 .PHONY: mutate
-mutate: ## break each invariant in turn and see that a test notices (minutes)
-	go test -count=1 -timeout 60m -tags mutate ./internal/mutate
+mutate: ## break each invariant in turn and see that a test notices (an hour)
+	go test -count=1 -timeout 120m -tags mutate ./internal/mutate
+
+.PHONY: versions
+versions: ## the tests on PostgreSQL 16 and 17, fetched with npm (20 minutes)
+	.ci/versions
 
 .PHONY: clients
 clients: ## the published npm clients against a running server (needs node and npm)
