@@ -25,7 +25,7 @@ type delivery struct {
 // opened.
 func (e *entry) take(ctx context.Context) (*session, error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, endOf(ctx)
 	}
 	now := e.keeper.now()
 	e.shelf.mu.Lock()
@@ -97,7 +97,7 @@ func (e *entry) await(ctx context.Context, w *caller) (*session, error) {
 		case d := <-w.got:
 			return d.session, d.err
 		case <-ctx.Done():
-			err = context.Cause(ctx)
+			err = endOf(ctx)
 		case <-timer.C:
 			if e.comes(w) {
 				timer.Reset(e.keeper.cfg.ConnectTimeout)

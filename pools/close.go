@@ -23,17 +23,17 @@ func (k *Keeper) Drain(ctx context.Context) error {
 	case <-k.drained:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return endOf(ctx)
 	}
 }
 
-// Close drains until ctx ends, then cuts the connections of the leases that
-// are still held. When it returns, no goroutine, timer or socket of the
-// keeper is left. The error says how many leases were cut.
+// Close drains until ctx ends, then cuts the connections that are still held.
+// When it returns, no goroutine, timer or socket of the keeper is left. The
+// error says how many leases were not given back and how many connections.
 func (k *Keeper) Close(ctx context.Context) error {
-	cut := 0
+	var leases, conns int
 	if k.Drain(ctx) != nil {
-		cut = k.cutDraining()
+		leases, conns = k.cutDraining()
 	}
 	k.end()
 	<-k.drained
@@ -43,20 +43,22 @@ func (k *Keeper) Close(ctx context.Context) error {
 	}
 	k.stopOnce.Do(func() { close(k.stop) })
 	k.workers.Wait()
-	if cut > 0 {
-		return fmt.Errorf("pools: closed with %d leases cut: %w", cut, context.Cause(ctx))
+	if leases > 0 || conns > 0 {
+		return fmt.Errorf("pools: closed with %d leases cut, %d connections held: %w", leases, conns, endOf(ctx))
 	}
 	return nil
 }
 
-// cutDraining cuts every pool that is left, and counts the leases.
-func (k *Keeper) cutDraining() (leases int) {
+// cutDraining cuts every pool that is left, and counts the leases and the
+// connections that are held.
+func (k *Keeper) cutDraining() (leases, conns int) {
 	k.end() // creations in flight end, and with them their dials
 	k.mu.Lock()
 	left := make([]*entry, 0, len(k.draining))
 	for e := range k.draining {
 		left = append(left, e)
 		leases += int(e.pins.Load() &^ retiredBit)
+		conns += e.lent()
 		k.startCloseLocked(e)
 	}
 	k.mu.Unlock()
@@ -65,5 +67,5 @@ func (k *Keeper) cutDraining() (leases int) {
 		cuts.Go(e.cutAll)
 	}
 	cuts.Wait()
-	return leases
+	return leases, conns
 }

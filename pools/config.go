@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -72,7 +74,9 @@ type Config struct {
 	// Default 30s.
 	IdleInTransactionTimeout time.Duration
 	// StatementCache (statement_cache) is how many prepared statements each
-	// connection keeps; 0 turns preparing off. Default 128.
+	// connection keeps, or descriptions of statements where a connection string
+	// has default_query_exec_mode=cache_describe; 0 turns preparing off.
+	// Default 128.
 	StatementCache int
 	// BackoffMin (backoff_min) is the wait after a database's first failure,
 	// doubled by each that follows up to BackoffMax (backoff_max). Defaults
@@ -120,6 +124,20 @@ type Config struct {
 	// must hold no secret: it is logged, and the tenant's callers get the
 	// server's refusal. Default: nobody is asked.
 	Refresh func(ctx context.Context, t *registry.Tenant) (registry.Secret, error)
+
+	// AfterConnect is the place to register types (pgx.Conn.LoadTypes and
+	// TypeMap): it is called with each connection that becomes a tenant's, once
+	// it is pinned and before anybody gets it. That is so for one that was
+	// another tenant's or a spare, too, as the driver begins anew with it. A
+	// caller waits meanwhile, ConnectTimeout at most. What it does to the session
+	// is undone as after any use; an error is a DatabaseError to who waits. It
+	// must not keep the connection. Default: nothing is done.
+	AfterConnect func(ctx context.Context, t *registry.Tenant, conn *pgx.Conn) error
+	// Tracer is told of the statements of tenants' connections, as pgx tells
+	// one (pgx.ConnConfig): what else it implements of BatchTracer,
+	// CopyFromTracer, PrepareTracer and ConnectTracer, it is told too. What the
+	// keeper itself sends is not traced. Default: nobody is told.
+	Tracer pgx.QueryTracer
 
 	// Log gets what an operator must know. Default: nothing is logged.
 	Log *slog.Logger

@@ -17,6 +17,7 @@ type Conn struct {
 	conn    *pgx.Conn
 	session *session
 	held    atomic.Bool // whoever swaps it has the connection
+	beside  *Lease      // that counts it; nil for a lease's first
 }
 
 // hold makes c the holder of a connection. The order matters: whoever cuts
@@ -38,6 +39,7 @@ func (c *Conn) Release() {
 		return
 	}
 	s := c.session
+	c.uncount()
 	s.holder.Store(nil)
 	if !s.settle() { // the server's side goes on until it is told to end
 		s.entry.keeper.workers.Go(s.reap)
@@ -58,26 +60,39 @@ func (s *session) goBack() {
 // is closed already.
 func (c *Conn) seize() {
 	if c.held.CompareAndSwap(true, false) {
+		c.uncount()
 		if c.session.leavesPool() {
 			c.session.pooled.Hijack()
 		}
 	}
 }
 
-// released is the error of a use after Release.
+// released is the error of a use after Release, or after the pool was cut.
 func (c *Conn) released() error {
-	if c.held.Load() || c.session.entry.cut.Load() { // cut: its own errors say more
+	switch e := c.session.entry; {
+	case e.cut.Load():
+		return fmt.Errorf("tenant %s: connection: %w", e.tenant.ID, ErrDrained)
+	case c.held.Load():
 		return nil
+	default:
+		return fmt.Errorf("tenant %s: connection: %w", e.tenant.ID, ErrReleased)
 	}
-	return fmt.Errorf("tenant %s: connection: %w", c.session.entry.tenant.ID, ErrReleased)
 }
 
 // Discard has the connection closed at Release instead of lent again: for a
-// holder who cannot tell what state it left it in.
-func (c *Conn) Discard() { c.session.discard = true }
+// holder who cannot tell what state it left it in. After Release it does
+// nothing.
+func (c *Conn) Discard() {
+	if c.held.Load() { // else it may be another's by now
+		c.session.discard = true
+	}
+}
 
 // Conn returns the driver's connection, for what this type does not offer.
 // It must not be used after Release, nor closed or hijacked; Discard instead.
+// To listen for notifications, hold a connection of a keeper whose SQL is
+// Trusted, or have one of the program's own through [Keeper.Dialer]. Types are
+// registered in Config.AfterConnect.
 func (c *Conn) Conn() *pgx.Conn { return c.conn }
 
 // Exec runs sql; see pgx.Conn.Exec.

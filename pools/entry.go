@@ -54,11 +54,13 @@ type entry struct {
 	drain   *time.Timer
 
 	// mu guards sockets, every socket that was opened for this pool and is
-	// not closed, and severed, after which there will be none. Nothing slow
-	// happens under it.
-	mu      sync.Mutex
-	sockets map[*socket]struct{}
-	severed bool
+	// not closed, and severed, after which there will be none. It also guards
+	// sessions, all that the pool knows: one whose socket broke is there until
+	// its holder has given it back. Nothing slow happens under it.
+	mu       sync.Mutex
+	sockets  map[*socket]struct{}
+	severed  bool
+	sessions map[*session]struct{}
 }
 
 // pin takes one lease; it fails when the entry is retired.
@@ -130,6 +132,26 @@ func (e *entry) part(s *socket) bool {
 	return true
 }
 
+// enlist has the entry know a session, until the session leaves its pool.
+func (e *entry) enlist(s *session) {
+	e.mu.Lock()
+	e.sessions[s] = struct{}{}
+	e.mu.Unlock()
+}
+
+func (e *entry) strike(s *session) {
+	e.mu.Lock()
+	delete(e.sessions, s)
+	e.mu.Unlock()
+}
+
+// known returns the sessions that have not left the pool.
+func (e *entry) known() []*session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Keys(e.sessions))
+}
+
 // sever ends the coming and going of sockets, and returns those that are open.
 func (e *entry) sever() []*socket {
 	e.mu.Lock()
@@ -157,5 +179,10 @@ func (e *entry) cutAll() {
 	requests.Wait()
 	for _, s := range open {
 		s.abort()
+	}
+	for _, s := range e.known() { // whose socket broke before: its pool waits for it all the same
+		if holder := s.holder.Load(); holder != nil {
+			holder.seize()
+		}
 	}
 }

@@ -51,7 +51,7 @@ func (c *cluster) reserve(ctx context.Context) (*permit, error) {
 		if !h.over.CompareAndSwap(false, true) {
 			return <-h.got, nil
 		}
-		return nil, context.Cause(ctx)
+		return nil, endOf(ctx)
 	}
 }
 

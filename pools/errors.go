@@ -113,13 +113,23 @@ func ConnLost(err error) bool {
 		network || pgconn.SafeToRetry(err)
 }
 
+// endOf is the error of a context that has ended: context.Canceled or
+// DeadlineExceeded, and beside it why, where somebody has said so.
+func endOf(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
 // acquireError turns what became of a caller's wait into what it may see: its
 // own context's error, a limit's, the drain deadline, or the database's state.
 func (e *entry) acquireError(ctx context.Context, err error) error {
 	known, _ := errors.AsType[*DatabaseError](err)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("pools: tenant %s: waiting for a connection: %w", e.tenant.ID, context.Cause(ctx))
+		return fmt.Errorf("pools: tenant %s: waiting for a connection: %w", e.tenant.ID, endOf(ctx))
 	case known != nil:
 		return err
 	case errors.Is(err, ErrTenantTimeout), errors.Is(err, ErrTenantQueue), errors.Is(err, ErrBudget),

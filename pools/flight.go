@@ -51,9 +51,9 @@ func (k *Keeper) leaseCold(ctx context.Context, id registry.ID) (*entry, string,
 		return f.entry, OutcomeOpened, f.err
 	case <-ctx.Done():
 		if k.leaveFlight(f) {
-			return nil, "", fmt.Errorf("tenant %s: %w: %w", id, ErrPreparing, context.Cause(ctx))
+			return nil, "", fmt.Errorf("tenant %s: %w: %w", id, ErrPreparing, endOf(ctx))
 		}
-		return nil, "", fmt.Errorf("pools: tenant %s: waiting for its pool: %w", id, context.Cause(ctx))
+		return nil, "", fmt.Errorf("pools: tenant %s: waiting for its pool: %w", id, endOf(ctx))
 	}
 }
 
@@ -78,7 +78,7 @@ func (k *Keeper) leaveFlight(f *flight) (preparing bool) {
 func (k *Keeper) fly(id registry.ID, f *flight) {
 	ctx, cancel := k.flightTime()
 	for {
-		tenant, err := k.tenants.Tenant(ctx, id)
+		tenant, err := k.lookUp(ctx, id)
 		if err == nil && k.cfg.Prepare != nil {
 			cancel()
 			err = k.makeReady(k.lifetime, f, tenant)
@@ -121,7 +121,7 @@ func (k *Keeper) land(ctx context.Context, f *flight, id registry.ID, e *entry, 
 	k.mu.Lock()
 	again = f.stale && !k.stopping.Load() && ctx.Err() == nil
 	if e != nil && (f.stale || k.stopping.Load()) {
-		unborn, e, err = e, nil, context.Cause(ctx)
+		unborn, e, err = e, nil, endOf(ctx)
 		k.reserved--
 	}
 	if err != nil && k.stopping.Load() || unborn != nil && err == nil {

@@ -28,13 +28,16 @@ type Lease struct {
 	// lease with one acquire costs one allocation.
 	first Conn
 	taken atomic.Bool
+	// more counts the others that are held; ended says that none may be.
+	more  atomic.Int32
+	ended atomic.Bool
 }
 
 // Tenant returns the record that the pool serves.
 func (l *Lease) Tenant() *registry.Tenant { return l.entry.record.Load() }
 
 // Release gives the pool back; calling it again does nothing. Connections
-// that were acquired stay usable until they are released themselves.
+// that were acquired stay usable until they are released themselves; see End.
 func (l *Lease) Release() {
 	if l.released.CompareAndSwap(false, true) {
 		l.entry.unpin()
@@ -47,17 +50,26 @@ func (l *Lease) Release() {
 // room, or can make some. Release it.
 //
 // Errors: ErrTenantQueue, ErrTenantTimeout, ErrBudget, ErrClusterQueue,
-// *DatabaseError, ErrDrained, ErrReleased, or the context's.
+// *DatabaseError, ErrDrained, ErrReleased, or the context's. Who holds one and
+// asks for another while the tenant has no more waits for himself: a statement
+// on the lease within a transaction, or while rows are open, takes a second
+// connection, and ends in ErrTenantTimeout when MaxConns is one.
 func (l *Lease) Acquire(ctx context.Context) (*Conn, error) {
 	if l.released.Load() {
 		return nil, fmt.Errorf("tenant %s: lease: %w", l.entry.tenant.ID, ErrReleased)
 	}
 	c := &l.first
 	if !l.taken.CompareAndSwap(false, true) {
-		c = new(Conn)
+		c = &Conn{beside: l}
+		l.more.Add(1)
 	}
 	if err := l.entry.lend(ctx, c); err != nil {
+		c.uncount()
 		return nil, err
+	}
+	if l.ended.Load() { // meanwhile: either End saw the holder, or it is seen here
+		c.Release()
+		return nil, fmt.Errorf("tenant %s: lease: %w", l.entry.tenant.ID, ErrReleased)
 	}
 	return c, nil
 }

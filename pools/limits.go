@@ -104,7 +104,7 @@ func (k *Keeper) concerned(id registry.ID) bool {
 func (k *Keeper) applyLimits(id registry.ID) {
 	ctx, cancel := context.WithTimeout(k.lifetime, k.cfg.OpenTimeout)
 	defer cancel()
-	t, err := k.tenants.Tenant(ctx, id)
+	t, err := k.lookUp(ctx, id)
 	if err != nil || !k.relimit(t) {
 		k.invalidate(id, ReasonReplaced)
 	}

@@ -63,7 +63,7 @@ func (k *Keeper) newEntry(t *registry.Tenant, cluster *cluster, p *plan, cfg *pg
 			cluster: cluster.name, server: fmt.Sprintf("%s:%d", c.Host, c.Port), database: c.Database, login: c.User,
 		},
 		idleAfter: orDefault(t.Limits.IdleAfter, k.cfg.IdleAfter),
-		sockets:   map[*socket]struct{}{},
+		sockets:   map[*socket]struct{}{}, sessions: map[*session]struct{}{},
 	}
 	e.record.Store(t)
 	e.passwords.init(t, cluster, c.Password)
@@ -76,6 +76,23 @@ func orDefault[T int | time.Duration](own, shared T) T {
 		return own
 	}
 	return shared
+}
+
+// lookUp returns the active record of id. Whether others use its login is
+// derived by its source; one that is not ours may have forgotten to, and a
+// tenant on its cluster's own login would pass for walled.
+func (k *Keeper) lookUp(ctx context.Context, id registry.ID) (*registry.Tenant, error) {
+	t, err := k.tenants.Tenant(ctx, id)
+	if err != nil || t.SharedLogin {
+		return t, err
+	}
+	target, err := k.targetOf(t)
+	if err != nil || target.ConnConfig.User != k.clusters[t.Cluster].target.ConnConfig.User {
+		return t, nil //nolint:nilerr // a record that leads nowhere is refused where its pool is opened
+	}
+	shared := *t
+	shared.SharedLogin = true
+	return &shared, nil
 }
 
 // targetOf returns where the tenant's pool connects: its own DSN, or its
@@ -120,12 +137,8 @@ func (e *entry) configure(cfg *pgxpool.Config) {
 
 	c := cfg.ConnConfig
 	c.ConnectTimeout = k.cfg.ConnectTimeout
-	c.StatementCacheCapacity = k.cfg.StatementCache
-	c.DescriptionCacheCapacity = 0
-	if k.cfg.StatementCache == 0 {
-		c.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	}
-	c.Tracer = &tracer{entry: e}
+	cacheStatements(c, k.cfg.StatementCache)
+	c.Tracer = e.tracer()
 	if k.cfg.SQL == Untrusted {
 		// Else the driver would keep what LISTEN brings, for the next borrower
 		// and without a bound.
@@ -133,6 +146,20 @@ func (e *entry) configure(cfg *pgxpool.Config) {
 	}
 	c.RuntimeParams["client_encoding"] = "UTF8" // the driver's; else the database's own would be used
 	maps.Copy(c.RuntimeParams, e.plan.startup())
+}
+
+// cacheStatements sizes the driver's caches, which are made with each
+// connection: that of descriptions alone only where a connection string asks
+// for its mode, which is of no use without it.
+func cacheStatements(c *pgx.ConnConfig, size int) {
+	c.StatementCacheCapacity, c.DescriptionCacheCapacity = size, 0
+	switch mode := c.DefaultQueryExecMode; {
+	case mode != pgx.QueryExecModeCacheStatement && mode != pgx.QueryExecModeCacheDescribe:
+	case size == 0:
+		c.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
+	case mode == pgx.QueryExecModeCacheDescribe:
+		c.StatementCacheCapacity, c.DescriptionCacheCapacity = 0, size
+	}
 }
 
 // startPlain keeps start-up parameters from a server that would not take them.

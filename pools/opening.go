@@ -107,6 +107,7 @@ func (o *opening) connect() (*session, error) {
 	s := sessionOf(pc.Conn())
 	s.pooled, s.conn, s.slot = pc, pc.Conn(), o.permit.slot
 	s.slot.Value = s
+	o.entry.enlist(s)
 	return s, nil
 }
 
@@ -154,7 +155,7 @@ func (o *opening) dial(ctx context.Context, network, addr string) (net.Conn, err
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return nil, ErrBudget // the server holds on to it, and nothing was tried
 			}
-			return nil, context.Cause(ctx)
+			return nil, endOf(ctx)
 		}
 	}
 	conn, err := c.dial()(ctx, network, addr)
@@ -280,4 +281,10 @@ func (s *session) end(why string) {
 
 // leavesPool reports true to the one who is to take the session out of its
 // pool, whichever way.
-func (s *session) leavesPool() bool { return s.left.CompareAndSwap(false, true) }
+func (s *session) leavesPool() bool {
+	if !s.left.CompareAndSwap(false, true) {
+		return false
+	}
+	s.entry.strike(s)
+	return true
+}

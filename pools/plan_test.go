@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
@@ -92,5 +95,62 @@ func TestALimitOfTheRecordGoesBeforeTheDefault(t *testing.T) {
 	sql, err := pools.PinSQL(pools.Defaults(), record)
 	if err != nil || !strings.Contains(sql, "SET statement_timeout TO 1; SET idle_in_transaction_session_timeout TO 1") {
 		t.Errorf("%v: %s", err, sql)
+	}
+}
+
+// A source that a program wrote itself may know nothing of shared logins.
+func TestATenantOnItsClustersOwnLoginIsNeverWalled(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*registry.Tenant){
+		"no login":            func(r *registry.Tenant) { r.Login = "" },
+		"the cluster's login": func(r *registry.Tenant) { r.Login = "shared" },
+		"in its own dsn": func(r *registry.Tenant) {
+			r.Login, r.DSN = "", registry.NewSecret("postgres://shared:pw@127.0.0.1:5432/app?sslmode=disable")
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 15, nil)
+			defer w.end(t)
+			w.edit("t01", edit)
+			c, give := w.hold(t, "t01")
+			defer give()
+			if err := c.Walled(); !errors.Is(err, pools.ErrNotWalled) {
+				t.Errorf("%s: error is %v", name, err)
+			}
+		})
+	}
+}
+
+func TestTheConnectionStringsExecModeHasTheCacheThatItNeeds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		mode string
+		size int
+		want pgx.QueryExecMode
+		kept [2]int // statements, descriptions
+	}{
+		{"cache_statement", 8, pgx.QueryExecModeCacheStatement, [2]int{8, 0}},
+		{"cache_describe", 8, pgx.QueryExecModeCacheDescribe, [2]int{0, 8}},
+		{"simple_protocol", 8, pgx.QueryExecModeSimpleProtocol, [2]int{8, 0}},
+		{"cache_statement", 0, pgx.QueryExecModeDescribeExec, [2]int{}},
+		{"cache_describe", 0, pgx.QueryExecModeDescribeExec, [2]int{}},
+		{"exec", 0, pgx.QueryExecModeExec, [2]int{}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 15, func(cfg *pools.Config) {
+				cfg.StatementCache = c.size
+				onMain(cfg, func(main *registry.Cluster) {
+					main.DSN = registry.NewSecret(main.DSN.Reveal() + "&default_query_exec_mode=" + c.mode)
+				})
+			})
+			defer w.end(t)
+			conn, give := w.hold(t, "t01")
+			defer give()
+			got := conn.Conn().Config()
+			if got.DefaultQueryExecMode != c.want || [2]int{got.StatementCacheCapacity, got.DescriptionCacheCapacity} != c.kept {
+				t.Errorf("%s with %d: the mode is %v, the caches %d and %d", c.mode, c.size,
+					got.DefaultQueryExecMode, got.StatementCacheCapacity, got.DescriptionCacheCapacity)
+			}
+		})
 	}
 }

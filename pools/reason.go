@@ -27,7 +27,9 @@ type SQL string
 
 const (
 	// Untrusted SQL comes from clients: every release resets the session
-	// selectively, pins it again and checks it, whatever the server.
+	// selectively, pins it again and checks it, whatever the server. What LISTEN
+	// brings is dropped: pgx.Conn.WaitForNotification has nothing to return, and
+	// returns nil without an error.
 	Untrusted SQL = "untrusted"
 	// Trusted SQL is the application's own. On servers that report the
 	// search path (PostgreSQL 18 and later) the report is checked, which

@@ -84,7 +84,7 @@ func (r Retry) pause(ctx context.Context, attempts int) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return endOf(ctx)
 	}
 }
 

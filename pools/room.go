@@ -34,7 +34,7 @@ func (k *Keeper) reserveRoom(ctx context.Context) error {
 	case <-timer.C:
 		err = ErrPoolLimit
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		err = endOf(ctx)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -79,10 +79,16 @@ func (e *entry) pinSession(ctx context.Context, c *pgx.Conn) error {
 		err = s.equip(limited)
 	}
 	if ctx.Err() != nil { // the pool closed, which says nothing about the database
-		return context.Cause(ctx)
+		return endOf(ctx)
 	}
 	if s.how != StartDial {
 		forgetNotifications(ctx, c)
+	}
+	if err == nil {
+		err = e.introduce(ctx, s, c)
+	}
+	if err != nil && ctx.Err() != nil { // likewise
+		return endOf(ctx)
 	}
 	if err != nil {
 		e.pinFailed(s, err)
@@ -115,8 +121,11 @@ func (e *entry) pinFailed(s *session, err error) {
 		return
 	}
 	e.keeper.breaker.failed(e.pinTarget())
-	e.keeper.log.Error("new connection refused: it does not show what was pinned",
-		"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
+	what := "new connection refused: it does not show what was pinned"
+	if !errors.Is(err, ErrPin) {
+		what = "new connection refused by Config.AfterConnect"
+	}
+	e.keeper.log.Error(what, "tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
 }
 
 // pinNow sends the canary, the pin and the check together and reads their

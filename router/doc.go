@@ -25,8 +25,9 @@
 //
 // The middleware resolves the request into a [Visit] and refuses it when that
 // fails. The visit leases the tenant's pool when the handler first asks, and
-// gives it back when the handler ends, by a panic too. A handler that does not
-// ask costs no lease. In Gin, use c.Request.Context(): the Gin context itself
+// gives it back when the handler ends, by a panic too. What the handler has left
+// open then, rows or a transaction, is cut with its connection, and the keeper's
+// log says so. A handler that does not ask costs no lease. In Gin, use c.Request.Context(): the Gin context itself
 // does not carry the visit and is never cancelled.
 //
 // Work that outlives its request (a job, a goroutine that goes on) must not use
@@ -93,6 +94,9 @@
 // when there are two, either of them) makes the visit [Visit.ReadOnly]: its
 // lease is on another pool of the tenant's, whose login can only read, so that
 // no SQL gets around it. A tenant without such a login answers 403.
+//
+// Where the tenant's id was another's before, a token that is not certain to have
+// been issued since then is a bad credential: registry.Tenant.Since.
 //
 // [Claims] hands the token's claims to the handler, for the program's own SQL:
 //

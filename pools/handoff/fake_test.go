@@ -1,6 +1,7 @@
 package handoff_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -42,7 +43,7 @@ func (f *fixed) Read(b []byte) (int, error) {
 	if n > 0 {
 		return n, nil
 	}
-	if !f.stays {
+	if !f.stays || f.closed.Load() {
 		return 0, io.EOF
 	}
 	f.silence = make(chan struct{})
@@ -53,13 +54,28 @@ func (f *fixed) Read(b []byte) (int, error) {
 	f.mu.Unlock()
 	<-silence
 	f.mu.Lock()
+	if n = copy(b, f.answer); n > 0 {
+		f.answer = f.answer[n:]
+		return n, nil
+	}
 	return 0, os.ErrDeadlineExceeded
 }
 
+// pong is the answer to the driver's ping. It sends one to get at a connection
+// whose start-up took long to write, as it may on a loaded machine.
+var pong = []byte("I\x00\x00\x00\x04Z\x00\x00\x00\x05I")
+
 func (f *fixed) Write(b []byte) (int, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.wrote = append(f.wrote, b...)
+	pinged := f.stays && bytes.Contains(b, []byte("-- ping"))
+	if pinged {
+		f.answer = append(f.answer, pong...)
+	}
+	f.mu.Unlock()
+	if pinged {
+		f.interrupt()
+	}
 	return len(b), nil
 }
 
@@ -121,6 +137,7 @@ func greeting(t testing.TB) []byte {
 func nobody(t testing.TB) (*handoff.Conn, *fixed) {
 	t.Helper()
 	f := &fixed{answer: greeting(t), stays: true}
+	t.Cleanup(func() { _ = f.Close() }) // for the driver's reader, if it has begun one
 	cfg := fakeConfig(t)
 	cfg.DialFunc = f.dial
 	c, err := pgx.ConnectConfig(t.Context(), cfg)

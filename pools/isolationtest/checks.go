@@ -4,12 +4,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
+
+// schemas compares where names are looked up: a table that only the other one
+// has would be found there, whatever becomes of Setup.Table.
+func (x *trial) schemas(ctx context.Context) error {
+	type place struct {
+		*registry.Tenant
+		database string
+		path     []string
+	}
+	places := map[registry.ID]place{}
+	for _, id := range []registry.ID{x.A, x.B} {
+		at := place{}
+		if err := x.on(ctx, id, func(l *pools.Lease) error {
+			at.Tenant = l.Tenant()
+			return l.QueryRow(ctx, "SELECT current_database(), current_schemas(false)::text[]").Scan(&at.database, &at.path)
+		}); err != nil {
+			return fmt.Errorf("tenant %s: asking for its search path: %w", id, err)
+		}
+		places[id] = at
+	}
+	var wrong []error
+	for _, pair := range [][2]registry.ID{{x.A, x.B}, {x.B, x.A}} {
+		at, other := places[pair[0]], places[pair[1]]
+		if other.Isolation == registry.IsolationSchema && at.Cluster == other.Cluster && at.database == other.database &&
+			slices.Contains(at.path, other.Schema) {
+			wrong = append(wrong, fmt.Errorf("tenant %s looks names up in %q, which is the schema of tenant %s: take it out of pools.Config.SearchPathTail, or give one of them another",
+				pair[0], other.Schema, pair[1]))
+		}
+	}
+	return errors.Join(wrong...)
+}
 
 func (x *trial) overlappingNames(ctx context.Context) error {
 	m := x.marker()

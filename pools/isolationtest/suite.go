@@ -74,6 +74,7 @@ type check struct {
 func checks() []check {
 	return []check{
 		{"the same names hold each tenant's own rows", (*trial).overlappingNames},
+		{"neither looks names up in the other's schema", (*trial).schemas},
 		{"aggregates take in the tenant's own rows alone", (*trial).aggregates},
 		{"several transactions on one lease stay the tenant's", (*trial).transactions},
 		{"an error leaves nothing behind", (*trial).failures},

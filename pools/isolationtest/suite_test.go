@@ -119,7 +119,11 @@ func (s *site) rows(t pgtest.TB, policy bool) {
 // setup starts a keeper, which the test closes.
 func (s *site) setup(t pgtest.TB) isolationtest.Setup {
 	t.Helper()
-	cfg := pools.Defaults()
+	return s.setupWith(t, pools.Defaults())
+}
+
+func (s *site) setupWith(t pgtest.TB, cfg pools.Config) isolationtest.Setup {
+	t.Helper()
 	cfg.Clusters = map[string]registry.Cluster{"main": {DSN: registry.NewSecret(s.server.DSN(s.database, s.app, "pw"))}}
 	k, err := pools.New(cfg, s, nil)
 	if err != nil {
@@ -201,6 +205,18 @@ func TestTenantsThatShareTheirDataFailAndAreToldWhatLeaks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestASchemaOfTheOtherTenantInTheSearchPathFails(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.schemas(t, false)
+	cfg := pools.Defaults()
+	cfg.SearchPathTail = []string{"b"}
+	err := isolationtest.Check(t.Context(), s.setupWith(t, cfg))
+	if want := `neither looks names up in the other's schema: tenant a looks names up in "b", which is the schema of tenant b`; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error is %v", err)
 	}
 }
 
