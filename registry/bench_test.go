@@ -32,16 +32,31 @@ func manyTenants(n int) []byte {
 	return []byte(b.String())
 }
 
-// The bound is loose: the race detector and a busy machine must not break it.
-// BenchmarkParse has the figure.
+// Ten times the tenants take about ten times as long, not a hundred times: how
+// long that is, is the machine's affair, and BenchmarkParse's. What else it does
+// may hold up one measurement, not three.
 func TestTenThousandTenantsAreReadQuickly(t *testing.T) {
-	data := manyTenants(10_000)
-	began := time.Now()
-	tenants, err := registry.Parse("f", data, sourcetest.Clusters())
-	must(t, err)
-	if took := time.Since(began); len(tenants) != 10_000 || took > 10*time.Second {
-		t.Errorf("%d tenants took %v", len(tenants), took)
+	const n = 10_000
+	whole, part := manyTenants(n), manyTenants(n/10)
+	read := func(data []byte, want, times int) time.Duration {
+		began := time.Now()
+		for range times {
+			tenants, err := registry.Parse("f", data, sourcetest.Clusters())
+			must(t, err)
+			if len(tenants) != want {
+				t.Errorf("%d tenants, want %d", len(tenants), want)
+			}
+		}
+		return time.Since(began)
 	}
+	for range 3 {
+		inParts, asOne := read(part, n/10, 10), read(whole, n, 1)
+		t.Logf("%d tenants take %v in ten files and %v in one", n, inParts, asOne)
+		if asOne < 5*inParts {
+			return
+		}
+	}
+	t.Error("reading takes longer, the more tenants there are in a file")
 }
 
 func BenchmarkParse(b *testing.B) {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -55,12 +56,22 @@ func (r *reader) document(data []byte) *yaml.Node {
 
 // syntax turns the parser's error into a problem with its line.
 func (r *reader) syntax(err error) {
-	at, text := position{file: r.file}, err.Error()
+	line, text := Syntax(err)
+	r.problems.add(position{r.file, line}, "", "%s", text)
+}
+
+// Syntax says what is wrong with a text that is no YAML, by the parser's error,
+// and where: a line of 0 is not known.
+func Syntax(err error) (line int, message string) {
+	text := err.Error()
 	if m := regexp.MustCompile(`^yaml: (?:line (\d+): )?`).FindStringSubmatch(text); m != nil {
-		at.line, _ = strconv.Atoi(m[1]) // no digits, no line
+		line, _ = strconv.Atoi(m[1]) // no digits, no line
 		text = text[len(m[0]):]
 	}
-	r.problems.add(at, "", "this is not YAML: %s", text)
+	if strings.Contains(text, "cannot start any token") {
+		text += "; lines are indented with spaces, not tabs, and a text that begins with @ or ` has quotes"
+	}
+	return line, "this is not YAML: " + text
 }
 
 // mapping reads a mapping: each key once and, where keys are given, only

@@ -14,6 +14,9 @@ type Document struct {
 	// refers to by a relative path lies in its folder.
 	Path string
 	Data []byte
+	// Declares says that it has to have the key tenants, be it of none: without
+	// it a text that was lost, or whose key is misspelt, would declare nobody.
+	Declares bool
 }
 
 // Parse reads the records of one file: its keys plans and tenants, others are
@@ -60,7 +63,10 @@ func (p *parser) documents(docs []Document) {
 			p.dir = filepath.Dir(doc.Path)
 		}
 		p.file = doc.Path
-		p.read(doc.Data, i == 0)
+		before := len(p.problems)
+		if found := p.read(doc.Data, i == 0); doc.Declares && !found && len(p.problems) == before {
+			p.problems.add(position{file: p.file}, "tenants", "is missing; without it nobody would be declared, so write tenants: {} if that is meant")
+		}
 	}
 }
 
@@ -90,11 +96,12 @@ func (p *parser) main(docs []Document) string {
 	return docs[0].Path
 }
 
-// read takes plans and tenants from one document.
-func (p *parser) read(data []byte, main bool) {
+// read takes plans and tenants from one document, and reports whether the
+// latter stand there.
+func (p *parser) read(data []byte, main bool) (declares bool) {
 	root := p.document(data)
 	if root == nil {
-		return
+		return false
 	}
 	keys := []string{"tenants"}
 	if main {
@@ -109,11 +116,13 @@ func (p *parser) read(data []byte, main bool) {
 			p.plan(plan)
 		}
 	}
-	if tenants, ok := top["tenants"]; ok && !p.plansOnly {
+	tenants, declares := top["tenants"]
+	if declares && !p.plansOnly {
 		for _, tenant := range p.mapping(tenants.value, "tenants", nil) {
 			p.tenant(tenant)
 		}
 	}
+	return declares
 }
 
 // plan reads the defaults of many tenants. Of places it may give only those

@@ -194,3 +194,22 @@ func TestAClusterIsFoundByEveryNameOfItsServer(t *testing.T) {
 		}
 	}
 }
+
+// Applying a text that declares nobody takes everybody out of service.
+func TestADocumentThatHasToDeclareNamesItsTenants(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"tenants: {}": true, "tenants:\n": true, plansAndTenants: true,
+		"": false, "# nothing\n": false, "tennants: {a: {cluster: main, isolation: schema}}": false, "plans: {}": false,
+	} {
+		docs := documents(text)
+		docs[0].Declares = true
+		_, _, err := registry.ParseDeclared(docs, sourcetest.Clusters())
+		if want && err != nil || !want && (err == nil || err.Error() != `config.yaml: tenants: is missing; without it nobody would be declared, so write tenants: {} if that is meant`) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if _, _, err := registry.ParseDeclared(documents(text), sourcetest.Clusters()); err != nil {
+			t.Errorf("%q need not: %v", text, err)
+		}
+	}
+}

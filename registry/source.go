@@ -26,6 +26,13 @@ type Change struct {
 
 // Source is where records come from. What every source must do beyond the
 // words here is in package sourcetest, as tests.
+//
+// A source of your own answers with records that are complete and right
+// ([CheckTenant]), with a SharedLogin and a SharedReadLogin that are derived
+// from all records of the cluster: a tenant whose login another one uses too,
+// and that does not say so, passes for walled. [Live] does both for records
+// that come from anywhere, and [Static] for a few: keep the records in one of
+// them, and feed it.
 type Source interface {
 	// Tenant returns the record whatever its status, or ErrUnknown; any
 	// other error means that the source could not be asked.

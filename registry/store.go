@@ -77,8 +77,10 @@ func (s *store) diffLocked(old *snapshot, tenants []*Tenant) []Change {
 	kept := 0
 	for i, t := range tenants {
 		was := old.byID[t.ID]
+		t.Born = next
 		if was != nil {
 			kept++
+			t.Born = was.Born
 			if was.equal(t) {
 				tenants[i] = was
 				continue

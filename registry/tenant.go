@@ -3,6 +3,7 @@ package registry
 import (
 	"maps"
 	"strings"
+	"time"
 )
 
 // Status says whether a tenant may be served.
@@ -69,6 +70,13 @@ type Tenant struct {
 	// Version grows with every change of the record. Versions of one id are
 	// comparable within one process only, unless the source says more.
 	Version uint64
+	// Born tells apart tenants that had the same id one after the other: it
+	// stays as it is until the tenant is removed and added anew. Comparable as
+	// Version is; 0 says nothing.
+	Born uint64
+	// Since is set when the id was another tenant's before: what was issued for
+	// the id earlier than that was not issued for this one.
+	Since time.Time
 	// SharedLogin is derived by the source: another record of the same
 	// cluster, or the cluster itself, uses the same login. Such a tenant has
 	// no wall that SQL cannot climb.
@@ -89,7 +97,7 @@ func (t *Tenant) clone() *Tenant {
 
 // equal reports whether both records say the same; their versions may differ.
 func (t *Tenant) equal(other *Tenant) bool {
-	return t.ID == other.ID && t.Name == other.Name && t.Status == other.Status &&
+	return t.ID == other.ID && t.Born == other.Born && t.Since.Equal(other.Since) && t.Name == other.Name && t.Status == other.Status &&
 		t.Plan == other.Plan && t.Cluster == other.Cluster && t.Isolation == other.Isolation &&
 		t.Schema == other.Schema && t.Database == other.Database && t.Login == other.Login &&
 		t.Password == other.Password && t.NextPassword == other.NextPassword &&

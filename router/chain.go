@@ -92,7 +92,18 @@ func (c *chain) resolve(req *http.Request) finding {
 
 // suffices reports whether the tenant may be served on this way's word alone.
 func (c *chain) suffices(w *way, req *http.Request) bool {
-	return c.dev || w.open || !w.place && c.proxies.sent(req)
+	return c.dev && !isForeignPage(req) || w.open || !w.place && c.proxies.sent(req)
+}
+
+// fetchSite is where a browser says whose page asks, which no page can write.
+const fetchSite = "Sec-Fetch-Site"
+
+// isForeignPage reports whether a web page of another site asks. In dev mode the
+// browser of whoever develops reaches the port, and with it any page that is
+// opened there.
+func isForeignPage(req *http.Request) bool {
+	values := req.Header[fetchSite]
+	return len(values) > 0 && values[0] == "cross-site"
 }
 
 // faceless reports whether the address says nothing of who asks: a resolver is

@@ -140,6 +140,38 @@ func TestARefusalAsksForNoRecord(t *testing.T) {
 	}
 }
 
+// Whoever develops has a browser that reaches the port, and pages of others in it.
+func TestInDevModeAPageOfAnotherSiteIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		site    string
+		open    bool
+		refused bool
+	}{
+		{"cross-site", false, true},
+		{"cross-site", true, false},
+		{"same-site", false, false},
+		{"same-origin", false, false},
+		{"none", false, false},
+		{"", false, false},
+	} {
+		cfg := config("path", "header")
+		if c.open {
+			cfg.Open = []string{"path"}
+		}
+		r := newRouter(t, cfg, &lender{}, nil)
+		for _, shown := range []request{{path: "/t/acme"}, {path: "/t/acme", header: header(tenantID, "acme")}} {
+			req := shown.build(t)
+			if c.site != "" {
+				req.Header.Set("Sec-Fetch-Site", c.site)
+			}
+			if _, err := r.Route(req); c.refused != errors.Is(err, router.ErrUntrusted) || !c.refused && err != nil {
+				t.Errorf("%+v: %v", c, err)
+			}
+		}
+	}
+}
+
 // tenantsFunc is a registry made of a function.
 type tenantsFunc func(registry.ID) (*registry.Tenant, error)
 

@@ -66,7 +66,8 @@ type Config struct {
 	ProbeBurst int
 	// Dev makes every listed resolver suffice, for whoever can reach the
 	// port, and passes over passwords of connection strings that are no API
-	// keys. Only for development. Default false.
+	// keys. A web page of another site is not believed all the same, where the
+	// browser says that it is one. Only for development. Default false.
 	Dev bool
 }
 

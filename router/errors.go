@@ -3,6 +3,8 @@ package router
 import (
 	"errors"
 	"fmt"
+
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // Refusals of a request; match them with errors.Is. Besides these, a request
@@ -49,3 +51,23 @@ var (
 
 // errAborted is what those get who wait for a Lease call that panics.
 var errAborted = errors.New("router: leasing did not come to an end")
+
+// errReborn is returned for a visit of a tenant whose id is another's by now.
+var errReborn = fmt.Errorf("%w: the tenant was removed, and another has its id", registry.ErrUnknown)
+
+// LimitError says whose request was not admitted. A log wants to know, and the
+// tenant's own client is told of the limit alone.
+type LimitError struct {
+	// Tenant was found, and may be spoken for by who asked.
+	Tenant registry.ID
+	// KeyID is the public id of the API key, "" without one.
+	KeyID string
+	// Err is what Deps.Admission said.
+	Err error
+}
+
+// Error is that of Err.
+func (e *LimitError) Error() string { return "router: " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *LimitError) Unwrap() error { return e.Err }

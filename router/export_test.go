@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // The tests' only door. A lease is a concrete type, which a test without a
@@ -12,6 +13,9 @@ import (
 
 // OnRelease replaces what the router does to give a lease back.
 func (r *Router) OnRelease(fn func(*pools.Lease)) { r.release = fn }
+
+// OnServed replaces what the router does to learn whose pool a lease is on.
+func (r *Router) OnServed(fn func(*pools.Lease) *registry.Tenant) { r.served = fn }
 
 // Rows names the rows of the table of problems, in their order.
 func Rows() []string {

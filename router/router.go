@@ -91,8 +91,10 @@ type Router struct {
 	pools     Pools
 	admission Admission // may be nil
 	observer  Observer
-	// release is (*pools.Lease).Release; tests count with another.
+	// release is (*pools.Lease).End; tests count with another.
 	release func(*pools.Lease)
+	// served is (*pools.Lease).Tenant; the leases of tests have none.
+	served func(*pools.Lease) *registry.Tenant
 }
 
 // New returns a Router. cfg is validated.
@@ -121,7 +123,8 @@ func New(cfg Config, d Deps) (*Router, error) {
 		pools:     d.Pools,
 		admission: d.Admission,
 		observer:  d.Observer,
-		release:   (*pools.Lease).Release,
+		release:   (*pools.Lease).End,
+		served:    (*pools.Lease).Tenant,
 	}, nil
 }
 
@@ -190,10 +193,13 @@ func (r *Router) visit(ctx context.Context, f *finding) (*Visit, error) {
 	if err != nil {
 		return nil, lookupError(err, f.by(), f.id, f.place)
 	}
+	if err := f.grant.suits(tenant); err != nil {
+		return nil, &refusal{by: f.by(), id: f.id, place: f.place, err: err}
+	}
 	v := &Visit{router: r, tenant: tenant, by: f.by(), place: f.place, grant: f.grant}
 	if r.admission != nil {
 		if v.pass, err = r.admission.Admit(ctx, tenant); err != nil {
-			return nil, fmt.Errorf("router: %w", err)
+			return nil, &LimitError{Tenant: tenant.ID, KeyID: v.KeyID(), Err: err}
 		}
 	}
 	return v, nil

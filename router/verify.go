@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/apikey"
@@ -17,6 +18,17 @@ type grant struct {
 	readOnly bool           // one of them may only read
 	keyID    string         // of the API key
 	claims   map[string]any // of the token
+	token    bool           // there is one
+	issued   time.Time      // the token; zero when it does not say
+}
+
+// suits refuses a token that may have been issued for another tenant, which had
+// the id before.
+func (g *grant) suits(t *registry.Tenant) error {
+	if g.token && !t.Since.IsZero() && g.issued.Before(t.Since) {
+		return fmt.Errorf("%w: %w", ErrCredential, token.ErrEarlier)
+	}
+	return nil
 }
 
 // A verifier knows the credentials of class 1, those that are listed.
@@ -72,7 +84,7 @@ func (v *verifier) verifyToken(ctx context.Context, f *finding, w *way, text str
 		f.refuse(w, credentialError(err))
 		return
 	}
-	f.grant.claims = t.Claims
+	f.grant.claims, f.grant.token, f.grant.issued = t.Claims, true, t.Issued
 	f.verified(w, t.Tenant, t.ReadOnly)
 }
 

@@ -71,7 +71,8 @@ func (v *Visit) Header(h http.Header) {
 // A visit that may only read leases another pool of the tenant's, whose login
 // may do no more than that.
 //
-// Errors: [ErrVisitClosed] after Close; registry.ErrNoReader for a visit that
+// Errors: [ErrVisitClosed] after Close; registry.ErrUnknown when the tenant is
+// gone, also when another has its id by now; registry.ErrNoReader for a visit that
 // may only read when the tenant has no such login; those of
 // pools.Keeper.Lease; the context's.
 func (v *Visit) Lease(ctx context.Context) (*pools.Lease, error) {
@@ -118,7 +119,21 @@ func (v *Visit) take(ctx context.Context) (lease *pools.Lease, err error) {
 	err = errAborted
 	defer func() { lease, err = v.leave(ctx, lease, err) }()
 	lease, err = v.router.pools.Lease(ctx, v.poolID())
+	if err == nil && v.reborn(lease) {
+		v.router.release(lease)
+		lease, err = nil, errReborn
+	}
 	return lease, err
+}
+
+// reborn reports whether the tenant was removed since Route, and another added
+// that has its id.
+func (v *Visit) reborn(lease *pools.Lease) bool {
+	if v.tenant.Born == 0 {
+		return false
+	}
+	now := v.router.served(lease).Born
+	return now != 0 && now != v.tenant.Born
 }
 
 // poolID names the pool that the request may use.
@@ -170,7 +185,9 @@ func (v *Visit) leaseError(err error) error {
 
 // Release gives the lease back, if one was taken, before the request has ended:
 // it still counts for the tenant's limits until Close. A later Lease takes
-// another.
+// another. Connections that are still held on it are cut, as pools.Lease.End
+// does: those of rows and transactions that a handler has forgotten, or left by
+// a panic.
 func (v *Visit) Release() {
 	v.mu.Lock()
 	lease := v.lease
@@ -181,8 +198,8 @@ func (v *Visit) Release() {
 	}
 }
 
-// Close gives the lease back, if one was taken, and ends the request for the
-// tenant's limits. A Lease call that is under way gives its lease back by
+// Close gives the lease back as Release does, if one was taken, and ends the
+// request for the tenant's limits. A Lease call that is under way gives its lease back by
 // itself. Close does not wait, and calling it again does nothing.
 func (v *Visit) Close() {
 	v.mu.Lock()

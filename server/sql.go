@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -18,6 +19,9 @@ func (s *Server) sql(c *gin.Context) {
 	visit, err := s.deps.Router.Route(c.Request)
 	t.resolve = time.Since(began)
 	if err != nil {
+		if limited, ok := errors.AsType[*router.LimitError](err); ok {
+			t.tenant, t.key = limited.Tenant, limited.KeyID
+		}
 		s.refuse(c, err)
 		return
 	}

@@ -11,13 +11,14 @@ import (
 )
 
 // stream runs the job's query and writes its rows as they come, with the
-// memory of a few rows. It holds the connection until the last one is written.
+// memory of a few rows, each of at most what an answer may be. It holds the connection until the last one is written.
 // An error is returned only when nothing was written; later ones are in the
 // stream's last line.
 func (s *Server) stream(c *gin.Context, visit *router.Visit, j job) error {
 	w := &rowStream{s: s, c: c}
+	row := narrower(visit.Tenant().Limits.MaxResult, s.cfg.SQL.MaxResult)
 	out, err := s.borrow(c, visit, func(ctx context.Context, pg *pgconn.PgConn) (sqlwire.Outcome, error) {
-		return sqlwire.Stream(ctx, pg, j.request.Queries[0], j.options, w, w.flush)
+		return sqlwire.Stream(ctx, pg, j.request.Queries[0], j.options, row, w, w.flush)
 	})
 	if err != nil && !out.Started {
 		return err

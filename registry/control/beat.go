@@ -51,8 +51,11 @@ func (d *Database) keepBeating(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil && !failing {
+		switch {
+		case err != nil && !failing:
 			d.log.WarnContext(ctx, "the control database cannot be reached", "error", err)
+		case err == nil && failing:
+			d.log.InfoContext(ctx, "the control database can be reached again")
 		}
 		failing = err != nil
 	}

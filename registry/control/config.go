@@ -28,16 +28,23 @@ type Config struct {
 	// any: how late one is noticed when notifications do not come through.
 	// Default 30s.
 	Poll time.Duration
+	// Keep is how long operations that ended are kept, and what tells of
+	// tenants and keys that were deleted. 0 keeps them for ever. Default
+	// 8760h, which is a year.
+	Keep time.Duration
 }
 
 // The bounds of the settings.
 const (
 	minPoll, maxPoll       = 100 * time.Millisecond, time.Hour
 	minLockTTL, maxLockTTL = 300 * time.Millisecond, time.Hour
+	minKeep, maxKeep       = time.Hour, 100 * 8760 * time.Hour
 )
 
 // Defaults returns the configuration of a program that sets nothing.
-func Defaults() Config { return Config{LockTTL: 15 * time.Second, Poll: 30 * time.Second} }
+func Defaults() Config {
+	return Config{LockTTL: 15 * time.Second, Poll: 30 * time.Second, Keep: 8760 * time.Hour}
+}
 
 // Validate names each field that is wrong and says what would be right. A DSN
 // that is missing is right; so is one, or a keyset, that is still a reference.
@@ -63,6 +70,9 @@ func (c Config) Validate() error {
 	}
 	between("control.lock_ttl", c.LockTTL, minLockTTL, maxLockTTL)
 	between("control.poll", c.Poll, minPoll, maxPoll)
+	if c.Keep != 0 {
+		between("control.keep", c.Keep, minKeep, maxKeep)
+	}
 	return errors.Join(wrong...)
 }
 

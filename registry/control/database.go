@@ -35,6 +35,7 @@ type Database struct {
 	plans atomic.Pointer[map[string]registry.Plan]
 	live  *registry.Live
 	seen  sight
+	hears atomic.Bool // whether a connection listens
 	held  held
 
 	ring       *apikey.Ring

@@ -1,6 +1,9 @@
 package control
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // NoteUsesEvery has uses of keys written so often instead of once a minute;
 // call it before Load.
@@ -22,3 +25,13 @@ func (d *Database) SetBack(by time.Duration) {
 
 // Fresh reports whether the records in memory are believed.
 func (d *Database) Fresh() bool { return d.fresh() }
+
+// LoadOnce is Load by a process that then hears of nothing.
+func (d *Database) LoadOnce(ctx context.Context) error {
+	d.seen.mu.Lock()
+	defer d.seen.mu.Unlock()
+	return d.loadLocked(ctx, d.pool)
+}
+
+// CatchUp has it hear of everything.
+func (d *Database) CatchUp(ctx context.Context) error { return d.catchUp(ctx, d.pool) }

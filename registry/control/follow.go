@@ -86,6 +86,7 @@ func (d *Database) listen(ctx context.Context) (listened bool, err error) {
 		return false, err
 	}
 	defer closeConn(ctx, conn)
+	defer d.hears.Store(false)
 	for first := true; ; first = false {
 		told = false
 		if err := d.look(ctx, conn); err != nil {
@@ -94,6 +95,7 @@ func (d *Database) listen(ctx context.Context) (listened bool, err error) {
 		if first {
 			// Whoever asked past us while nobody listened may know better.
 			d.live.Distrust()
+			d.hears.Store(true)
 		}
 		if !told {
 			// One that answers no more is found out within Config.Poll.

@@ -105,6 +105,33 @@ func TestKeysOfADeletedTenantDoNotOpenTheNextOfItsID(t *testing.T) {
 	}
 }
 
+// What was issued for an id, and nobody here can take back, is of the tenant that
+// had it then.
+func TestATenantKnowsThatItsIDWasAnothersBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.serving()
+	first := create(t, d, record("acme"))
+	if first.Born == 0 || !first.Since.IsZero() {
+		t.Errorf("the first: %d, %v", first.Born, first.Since)
+	}
+	must(t, d.Remove(soon(t), id("acme")))
+	second := create(t, d, record("acme"))
+	update(t, d, "acme", func(r *control.Record) { r.Name = "anything" })
+	changed := read(t, d, "acme")
+	must(t, d.Applied(soon(t), changed.Version))
+	served, err := d.Tenant(soon(t), id("acme"))
+	must(t, err)
+	for _, got := range []*registry.Tenant{&second.Tenant, &changed.Tenant, served} {
+		if got.Born == first.Born || got.Born != second.Born || !got.Since.Equal(second.CreatedAt) {
+			t.Errorf("the second: %d, %v; made at %v", got.Born, got.Since, second.CreatedAt)
+		}
+	}
+	if other := create(t, d, record("globex")); !other.Since.IsZero() {
+		t.Errorf("another id: %v", other.Since)
+	}
+}
+
 func TestKeysAreReadAgainAfterARestore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

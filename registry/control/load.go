@@ -18,7 +18,10 @@ import (
 const ask = `SELECT concat_ws('/', (SELECT system_identifier FROM pg_catalog.pg_control_system()),
 		left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8),
 		(SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), 'poolkeeper.tenants'::regclass::oid),
-	greatest((SELECT coalesce(max(version), 0) FROM poolkeeper.tenants), (SELECT coalesce(max(version), 0) FROM poolkeeper.tombstones),
+	` + lastNumber
+
+// lastNumber is of the last change that there is.
+const lastNumber = `greatest((SELECT coalesce(max(version), 0) FROM poolkeeper.tenants), (SELECT coalesce(max(version), 0) FROM poolkeeper.tombstones),
 		(SELECT coalesce(max(version), 0) FROM poolkeeper.keys), (SELECT coalesce(max(version), 0) FROM poolkeeper.key_tombstones))`
 
 // Load reads all records and keys into memory; Tenant, List, Count, Watch and
@@ -36,6 +39,7 @@ func (d *Database) Load(ctx context.Context) error {
 		d.seen.follows = true
 		d.background(ctx, d.follow)
 		d.background(ctx, d.keepNoting)
+		d.background(ctx, d.keepPruning)
 	}
 	return nil
 }
@@ -207,7 +211,11 @@ func (d *Database) catchUp(ctx context.Context, q beginner) error {
 		d.seen.confirm(asked, last)
 		return nil
 	default:
-		return d.applyLocked(ctx, q, asked, last)
+		err := d.applyLocked(ctx, q, asked, last)
+		if errors.Is(err, errForgotten) { // it was out of reach for very long
+			return d.loadLocked(ctx, q)
+		}
+		return err
 	}
 }
 
@@ -228,6 +236,9 @@ func (d *Database) applyLocked(ctx context.Context, q beginner, asked time.Time,
 			return err
 		}
 		since := d.seen.last.Load()
+		if err := remembers(ctx, tx, since); err != nil {
+			return err
+		}
 		if err := l.read(ctx, tx, selectServed+" WHERE t.version > $1 ORDER BY t.id", since); err != nil {
 			return err
 		}

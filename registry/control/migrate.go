@@ -21,7 +21,7 @@ var files embed.FS
 const versionTable = "poolkeeper.migrations"
 
 // newest is the number of the last migration that this program knows.
-const newest = 2
+const newest = 4
 
 // migrationLock keeps two processes that start together from migrating both.
 // An advisory lock will do here: no tenant can connect to this database.

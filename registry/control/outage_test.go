@@ -169,7 +169,7 @@ func TestWritersThatAreHeldUpFailAndKeepNobodyElseWaiting(t *testing.T) {
 	}
 	until(t, "two wait for their turn", func() bool {
 		var n int
-		must(t, held.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").Scan(&n))
+		must(t, held.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted").Scan(&n))
 		return n == 2
 	})
 	if r := read(t, d, "acme"); r.Name != "acme" {

@@ -38,7 +38,7 @@ func TestARecordComesBackAsItWasGiven(t *testing.T) {
 	}
 	want := *given
 	want.Status, want.Limits, want.Version, want.Migrated = got.Status, got.Limits, got.Version, got.Migrated
-	want.CreatedAt, want.UpdatedAt = got.CreatedAt, got.UpdatedAt
+	want.CreatedAt, want.UpdatedAt, want.Born = got.CreatedAt, got.UpdatedAt, got.Born
 	if fmt.Sprintf("%+v", want) != fmt.Sprintf("%+v", *got) {
 		t.Errorf("got  %+v\nwant %+v", *got, want)
 	}

@@ -7,11 +7,11 @@ import (
 )
 
 // servedColumns are what serving needs of a record, in the order of row.served.
-const servedColumns = `t.id, t.version, t.name, t.status, t.plan, t.cluster, t.isolation, t.schema_name, t.database_name,
+const servedColumns = `t.id, t.version, t.created_at, t.again, t.name, t.status, t.plan, t.cluster, t.isolation, t.schema_name, t.database_name,
 	t.login, t.password, t.next_password, t.read_login, t.read_password, t.dsn, t.ddl, t.limits, t.labels`
 
 // recordColumns are the rest, in the order of row.rest.
-const recordColumns = `t.state, t.declared, t.reason, t.deleting, t.cloned_from, t.place, t.created_at, t.updated_at,
+const recordColumns = `t.state, t.declared, t.reason, t.deleting, t.cloned_from, t.place, t.updated_at,
 	coalesce(m.version, -1), coalesce(m.error, '')`
 
 const (
@@ -24,6 +24,8 @@ const (
 type row struct {
 	id                       registry.ID
 	version                  int64
+	created                  time.Time
+	again                    bool
 	name, status             string
 	plan, cluster, isolation string
 	schema, database, login  string
@@ -37,30 +39,35 @@ type row struct {
 	deleting                 bool
 	clonedFrom               registry.ID
 	place                    string
-	created, updated         time.Time
+	updated                  time.Time
 	migrated                 int64
 	migrationError           string
 }
 
 func (w *row) served() []any {
 	return []any{
-		(*storedID)(&w.id), &w.version, &w.name, &w.status, &w.plan, &w.cluster, &w.isolation, &w.schema, &w.database,
+		(*storedID)(&w.id), &w.version, &w.created, &w.again, &w.name, &w.status, &w.plan, &w.cluster, &w.isolation, &w.schema, &w.database,
 		&w.login, &w.password, &w.next, &w.readLogin, &w.readPassword, &w.dsn, &w.ddl, &w.limits, (*storedLabels)(&w.labels),
 	}
 }
 
 func (w *row) all() []any {
-	return append(w.served(), &w.state, &w.declared, &w.reason, &w.deleting, &optionalID{&w.clonedFrom}, &w.place, &w.created, &w.updated,
+	return append(w.served(), &w.state, &w.declared, &w.reason, &w.deleting, &optionalID{&w.clonedFrom}, &w.place, &w.updated,
 		&w.migrated, &w.migrationError)
 }
 
 // tenant is what the row says, without secrets and with its own limits.
 func (w *row) tenant() registry.Tenant {
-	return registry.Tenant{
+	t := registry.Tenant{
 		ID: w.id, Name: w.name, Status: registry.Status(w.status), Plan: w.plan, Cluster: w.cluster,
 		Isolation: registry.Isolation(w.isolation), Schema: w.schema, Database: w.database, Login: w.login, ReadLogin: w.readLogin,
 		Limits: w.limits.limits(), DDL: w.ddl, Labels: w.labels, Version: uint64(w.version), //nolint:gosec // the sequence begins at 1
+		Born: uint64(w.created.UnixMicro()),
 	}
+	if w.again {
+		t.Since = w.created
+	}
+	return t
 }
 
 // stored are the columns that a program writes, in the order of row.values.

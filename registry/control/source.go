@@ -74,6 +74,28 @@ func (d *Database) fresh() bool {
 	return d.seen.loaded.Load() && d.seen.age() <= 2*d.cfg.Poll
 }
 
+// Following says how this process hears of changes.
+type Following struct {
+	// Listening says that the connection which is told of changes is there.
+	// Without it they are looked for every Config.Poll.
+	Listening bool
+	// Fresh says that the records in memory are believed. Else every lookup
+	// asks the database.
+	Fresh bool
+	// Confirmed is when they were last known to be all that there is; zero
+	// before Load.
+	Confirmed time.Time
+}
+
+// Following says how this process hears of changes now.
+func (d *Database) Following() Following {
+	f := Following{Listening: d.hears.Load(), Fresh: d.fresh()}
+	if m := d.seen.confirmed.Load(); m != nil {
+		f.Confirmed = m.wall
+	}
+	return f
+}
+
 // Tenant is registry.Source.Tenant. When changes could not be looked for in
 // twice Config.Poll, the database is asked; its error is returned when it
 // cannot be. While keys are believed that may be old ([Options].StaleFor), no

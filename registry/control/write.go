@@ -29,9 +29,9 @@ func (d *Database) Create(ctx context.Context, r *Record) (*Record, error) {
 	}
 	const insert = "INSERT INTO poolkeeper.tenants (id, " + stored + `) VALUES
 		($22, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
-		RETURNING version, status, created_at, updated_at`
+		RETURNING version, status, created_at, again, updated_at`
 	err := d.write(ctx, func(ctx context.Context) error {
-		return d.pool.QueryRow(ctx, insert, append(w.values(), r.ID.String())...).Scan(&w.version, &w.status, &w.created, &w.updated)
+		return d.pool.QueryRow(ctx, insert, append(w.values(), r.ID.String())...).Scan(&w.version, &w.status, &w.created, &w.again, &w.updated)
 	})
 	if err != nil {
 		return nil, storing(&r.Tenant, err)
@@ -154,7 +154,7 @@ func (d *Database) store(ctx context.Context, tx pgx.Tx, old *row, before, after
 	if err != nil {
 		return storing(&after.Tenant, err)
 	}
-	w.created, w.migrated, w.migrationError = old.created, old.migrated, old.migrationError
+	w.created, w.again, w.migrated, w.migrationError = old.created, old.again, old.migrated, old.migrationError
 	stored := d.record(w)
 	stored.Password, stored.NextPassword, stored.ReadPassword, stored.DSN = after.Password, after.NextPassword, after.ReadPassword, after.DSN
 	*after = *stored

@@ -27,12 +27,28 @@ func recordComesBack(t *testing.T, f Fixture) {
 	if got.Version == 0 {
 		t.Error("the record has no version")
 	}
-	got.Version = 0
+	got.Version, got.Born = 0, 0
 	if !reflect.DeepEqual(&got, given) {
 		t.Errorf("got  %+v\nwant %+v", &got, given)
 	}
 	if got.Password.Reveal() != given.Password.Reveal() {
 		t.Error("the password is another")
+	}
+}
+
+func bornAgain(t *testing.T, f Fixture) {
+	born := func() uint64 { return lookup(t, f.Source, "acme").Born }
+	f.Replace(t, tenant("acme"))
+	first := born()
+	f.Replace(t, suspended("acme"))
+	f.Replace(t, with("acme", func(t *registry.Tenant) { t.Name = "anything" }), tenant("globex"))
+	if got := born(); got != first {
+		t.Errorf("a change makes another tenant: %d, then %d", first, got)
+	}
+	f.Replace(t, tenant("globex"))
+	f.Replace(t, tenant("acme"), tenant("globex"))
+	if got := born(); got == first && first != 0 {
+		t.Errorf("a tenant that was added anew is the one before: %d", got)
 	}
 }
 

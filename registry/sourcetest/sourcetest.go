@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"TheEndOfTheContextEndsTheWatch", watchEnds},
 		{"TheVersionGrowsWithEveryChange", versionGrows},
 		{"ARecordThatComesBackIsNewer", comesBackNewer},
+		{"ATenantThatIsAddedAnewIsAnother", bornAgain},
 		{"ARotationIsAChange", rotation},
 		{"AReaderComesAndGoes", readers},
 		{"AReadersLoginIsSharedWhenAnotherRecordHasIt", sharedReader},

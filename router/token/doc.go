@@ -19,6 +19,10 @@
 //   - the claim that names the tenant is there and is a tenant's id;
 //   - no claim is there twice, and nothing follows the claims.
 //
+// Whether a token was issued for the tenant that has the id now, or for one that
+// had it before, is for package router to say: it knows the record, and the token
+// says when it was issued.
+//
 // # Keys that change
 //
 // The set is read again every Config.Refresh, and at once when a token names a

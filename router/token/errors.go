@@ -15,6 +15,9 @@ var (
 	// ErrClaims is returned when issuer, audience, tenant or scope are not as
 	// they should be.
 	ErrClaims = errors.New("token: claims refused")
+	// ErrEarlier is returned for a token whose tenant's id was another's before,
+	// when it is not certain that it was issued for this one.
+	ErrEarlier = errors.New("token: issued before the tenant was made, or says not when")
 	// ErrKeys is returned when the issuer's keys cannot be had: none are known,
 	// they are too old, or the one that is named may be new.
 	ErrKeys = errors.New("token: the issuer's keys are unavailable")

@@ -28,6 +28,7 @@ type Token struct {
 	ReadOnly bool
 	Subject  string // the claim sub, "" without one
 	Expires  time.Time
+	Issued   time.Time // the claim iat, zero without one
 	// Claims are all of them, numbers as json.Number. They are shared and must
 	// not be changed.
 	Claims map[string]any
@@ -147,6 +148,9 @@ func (v *Verifier) read(parsed *jwt.Token, claims jwt.MapClaims) (*Token, error)
 	t.Subject, _ = parsed.Claims.GetSubject() // a subject that is no text is none
 	if expires, err := parsed.Claims.GetExpirationTime(); err == nil && expires != nil {
 		t.Expires = expires.Time
+	}
+	if issued, err := parsed.Claims.GetIssuedAt(); err == nil && issued != nil {
+		t.Issued = issued.Time
 	}
 	return t, nil
 }

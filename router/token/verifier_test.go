@@ -196,6 +196,20 @@ func TestAScopeThatIsAskedForMustBeThere(t *testing.T) {
 	}
 }
 
+func TestATokenSaysWhenItWasIssued(t *testing.T) {
+	t.Parallel()
+	v, at := verifier(t, symmetric(), nil), time.Now().Add(-time.Minute)
+	for claim, want := range map[any]int64{at.Unix(): at.Unix(), json.Number("1e3"): 1000, nil: 0, "yesterday": 0, true: 0} {
+		got, err := v.Verify(t.Context(), hs256(t, map[string]any{"iat": claim}))
+		if err != nil {
+			continue // what is there and is no number
+		}
+		if got.Issued.IsZero() != (want == 0) || want != 0 && got.Issued.Unix() != want {
+			t.Errorf("iat %v: issued %v", claim, got.Issued)
+		}
+	}
+}
+
 func TestClaimsKeepLongNumbers(t *testing.T) {
 	t.Parallel()
 	v := verifier(t, symmetric(), nil)

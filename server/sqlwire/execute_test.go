@@ -341,7 +341,7 @@ func TestTheLimitEndsWithTheRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, pg, "select repeat('x', 1000 * 1000)")
-	if _, err := sqlwire.Stream(t.Context(), pg, query("select 1"), sqlwire.Options{}, &bytes.Buffer{}, func() error { return nil }); err != nil {
+	if _, err := sqlwire.Stream(t.Context(), pg, query("select 1"), sqlwire.Options{}, 0, &bytes.Buffer{}, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, pg, "select repeat('x', 65 * 1024 * 1024)")
@@ -389,7 +389,7 @@ func TestAContextThatEndsCancelsTheStatement(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pg := connectTo(t, dsn, tt.cancels)
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			var dst bytes.Buffer
 			outcome, err := sqlwire.Execute(ctx, pg, tt.req, sqlwire.Options{}, 0, &dst)

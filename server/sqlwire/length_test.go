@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/poolkeeper/poolkeeper/server/sqlwire"
 )
 
@@ -41,6 +43,32 @@ func TestARowIsMeasuredAsJSONBeforeItIsWritten(t *testing.T) {
 	}
 }
 
+func TestAStreamsRowIsNoGreaterThanTheCallerAllows(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		sql   string
+		fails bool
+	}{
+		{"select repeat('x', 2000) as a from generate_series(1, 100)", false},
+		{"select repeat('x', 3000) as a", true},
+		{"select repeat('x', 2000000) as a", true}, // on the wire already
+		{"select repeat(chr(1), 1000) as a", true},
+	} {
+		sink := &bytes.Buffer{}
+		outcome, err := sqlwire.Stream(t.Context(), connect(t), query(tt.sql), sqlwire.Options{}, 2500, sink, func() error { return nil })
+		large, ok := errors.AsType[*sqlwire.TooLargeError](err)
+		if tt.fails != ok || ok && (large.Max != 2500 || !outcome.Discard) {
+			t.Errorf("%s: %+v, %v", tt.sql, outcome, err)
+		}
+	}
+	// An error is told whatever the rows may be.
+	pg := connect(t)
+	_, err := sqlwire.Stream(t.Context(), pg, query(raising(10_000)), sqlwire.Options{}, 1000, &bytes.Buffer{}, func() error { return nil })
+	if report, ok := errors.AsType[*pgconn.PgError](err); !ok || report.Code != "P0001" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAStreamsRowIsMeasuredAsJSONBeforeItIsWritten(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -51,7 +79,7 @@ func TestAStreamsRowIsMeasuredAsJSONBeforeItIsWritten(t *testing.T) {
 		{"select repeat(chr(1), i * 11 * 1024 * 1024) from generate_series(0, 1) i", true},
 	} {
 		sink := &bytes.Buffer{}
-		outcome, err := sqlwire.Stream(t.Context(), connect(t), query(tt.sql), sqlwire.Options{}, sink, func() error { return nil })
+		outcome, err := sqlwire.Stream(t.Context(), connect(t), query(tt.sql), sqlwire.Options{}, 0, sink, func() error { return nil })
 		if large, ok := errors.AsType[*sqlwire.TooLargeError](err); !ok || large.Max != 64<<20 || !outcome.Discard || outcome.Started != tt.started {
 			t.Errorf("%s: %+v, %v", tt.sql, outcome, err)
 		}

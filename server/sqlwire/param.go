@@ -23,6 +23,9 @@ func (d *decoder) params(depth, index int) ([][]byte, error) {
 		if i == maxParams {
 			return invalid(index, "params", "has too many elements (max is "+strconv.Itoa(maxParams)+")")
 		}
+		if d.given++; d.given > maxTogether {
+			return invalid(topLevel, "queries", "have too many parameters together (max is "+strconv.Itoa(maxTogether)+")")
+		}
 		value, err := d.param(depth + 1)
 		if errors.Is(err, errNUL) {
 			err = invalid(index, "params["+strconv.Itoa(i)+"]", errNUL.Error())
@@ -40,7 +43,7 @@ func (d *decoder) param(depth int) ([]byte, error) {
 	case '"':
 		return d.string()
 	case '[':
-		return d.appendLiteral(make([]byte, 0, 64), depth)
+		return d.appendLiteral(nil, depth)
 	case 'n':
 		return nil, d.word()
 	default:

@@ -11,6 +11,8 @@ const (
 	maxNesting = 512    // of JSON; PostgreSQL's arrays end at 6, its parsers at some thousands
 	maxParams  = 65_535 // of one query: the protocol counts them in 16 bits
 	maxQueries = 65_535 // of one batch
+	// maxTogether is how many parameters all queries of a batch have: in memory each takes much more than the two bytes that it takes in a body.
+	maxTogether = 1 << 20
 )
 
 // Request is a decoded body: one query, or a batch of them.
@@ -55,6 +57,7 @@ const topLevel = -1
 
 type decoder struct {
 	scanner
+	given int // parameters read so far, of all queries
 }
 
 // keys is a set of the keys that have a meaning.

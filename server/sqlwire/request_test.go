@@ -199,6 +199,21 @@ func TestABadBodyIsRefusedWithWhatIsWrong(t *testing.T) {
 	}
 }
 
+// In a body a parameter takes two bytes, and in memory twelve times that.
+func TestABatchHasSoManyParametersAndNoMore(t *testing.T) {
+	t.Parallel()
+	one := `{"query":"","params":[` + strings.Repeat("1,", 65_534) + `1]},`
+	full := `{"queries":[` + strings.Repeat(one, 16) + `{"query":"","params":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16`
+	if r, err := sqlwire.Decode([]byte(full + `]}]}`)); err != nil || len(r.Queries) != 17 {
+		t.Errorf("1048576 parameters: %v", err)
+	}
+	var bad *sqlwire.BadRequestError
+	_, err := sqlwire.Decode([]byte(full + `,17]}]}`))
+	if !errors.As(err, &bad) || bad.Message != "queries have too many parameters together (max is 1048576)" {
+		t.Errorf("one more: %v", err)
+	}
+}
+
 func TestNestingUpToTheLimitIsTaken(t *testing.T) {
 	t.Parallel()
 	body := `{"query":"q","params":[` + strings.Repeat("[", 510) + strings.Repeat("]", 510) + `]}`

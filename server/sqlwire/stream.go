@@ -13,7 +13,7 @@ import (
 const (
 	streamBuffer = 32 << 10              // bytes that wait for a write at most, beside one row
 	streamDelay  = 20 * time.Millisecond // how long they wait at most
-	maxStreamRow = 64 << 20              // bytes of one row, or error, on the wire, and of the row as JSON
+	maxStreamRow = 64 << 20              // bytes of one row, whatever the caller allows
 )
 
 // Stream runs one query and writes its answer as NDJSON. A line's first key tells what it is, whatever the columns are called:
@@ -23,15 +23,19 @@ const (
 //	{"command":"SELECT","rowCount":2}     last; or {"error":{…}} with the fields of ErrorBody
 //
 // Without a last line the stream was cut. It holds one row and 32 KiB, which it writes and flushes when they are full or 20 ms old, never two at a
-// time but from more than one goroutine. A row or an error beyond 64 MiB is a *TooLargeError.
+// time but from more than one goroutine. A row of more than maxRow bytes is a *TooLargeError, and so is a message of PostgreSQL that cannot be one of
+// less; 0 is 64 MiB, which is the most.
 //
 // Nothing is written before the first row, or the end, is there: an error with Outcome.Started false is the caller's to answer. An error after that is
 // in the trailer, and is returned too. Errors are those of Execute, and those of w and flush.
-func Stream(ctx context.Context, pg *pgconn.PgConn, q Query, opt Options, w io.Writer, flush func() error) (Outcome, error) {
+func Stream(ctx context.Context, pg *pgconn.PgConn, q Query, opt Options, maxRow int64, w io.Writer, flush func() error) (Outcome, error) {
 	if err := refuse(Request{Queries: []Query{q}}); err != nil {
 		return Outcome{}, err
 	}
-	pg.Frontend().SetMaxBodyLen(maxStreamRow)
+	if maxRow <= 0 || maxRow > maxStreamRow {
+		maxRow = maxStreamRow
+	}
+	limitMessages(pg, min(maxRow, maxStreamRow/2))
 	defer unlimitMessages(pg)
 	query, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -39,7 +43,7 @@ func Stream(ctx context.Context, pg *pgconn.PgConn, q Query, opt Options, w io.W
 	out := &lineWriter{w: w, flush: flush, failed: cancel}
 	out.timer = time.AfterFunc(streamDelay, out.late)
 	defer out.close()
-	outcome, err := stream(result, out, opt.RawText, q.arrayMode(opt))
+	outcome, err := stream(result, out, opt.RawText, q.arrayMode(opt), maxRow)
 	fault := out.err() // nobody listens any more
 	if fault != nil {
 		err = fault
@@ -54,7 +58,7 @@ func Stream(ctx context.Context, pg *pgconn.PgConn, q Query, opt Options, w io.W
 }
 
 // stream writes one result, and returns the error of the query.
-func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode bool) (Outcome, error) {
+func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode bool, maxRow int64) (Outcome, error) {
 	var outcome Outcome
 	fields := slices.Clone(result.FieldDescriptions()) // theirs are valid until the result is closed
 	rows := newRowWriter(fields, rawText, arrayMode)
@@ -65,7 +69,7 @@ func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode boo
 	}
 	large := false
 	for out.err() == nil && result.NextRow() {
-		if large = rows.exceeds(result.Values(), maxStreamRow); large {
+		if large = rows.exceeds(result.Values(), int(maxRow)); large {
 			break
 		}
 		if !outcome.Started {
@@ -80,7 +84,7 @@ func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode boo
 	if err := out.err(); err != nil {
 		return outcome, err
 	}
-	tag, err := outcome.end(result, large)
+	tag, err := outcome.end(result, large, maxRow)
 	if err != nil && !outcome.Started {
 		return outcome, err
 	}
@@ -94,12 +98,12 @@ func stream(result *pgconn.ResultReader, out *lineWriter, rawText, arrayMode boo
 }
 
 // end is conclude, unless a row was too large: then nobody waits for those after it.
-func (o *Outcome) end(result *pgconn.ResultReader, large bool) (pgconn.CommandTag, error) {
+func (o *Outcome) end(result *pgconn.ResultReader, large bool, maxRow int64) (pgconn.CommandTag, error) {
 	if large {
-		return pgconn.CommandTag{}, &TooLargeError{Max: maxStreamRow}
+		return pgconn.CommandTag{}, &TooLargeError{Max: maxRow}
 	}
 	tag, err := o.conclude(result)
-	return tag, limited(err, maxStreamRow)
+	return tag, limited(err, maxRow)
 }
 
 func appendTrailer(dst []byte, tag pgconn.CommandTag, err error) []byte {

@@ -155,7 +155,7 @@ func TestNothingIsWrittenAfterAStreamPanicked(t *testing.T) {
 					t.Error("the writer's panic is lost")
 				}
 			}()
-			_, _ = sqlwire.Stream(t.Context(), pg, query("magic"), sqlwire.Options{}, &w, func() error { return nil })
+			_, _ = sqlwire.Stream(t.Context(), pg, query("magic"), sqlwire.Options{}, 0, &w, func() error { return nil })
 		}()
 		time.Sleep(time.Minute) // of the bubble's time: all timers that are left fire
 		if w.writes != 1 {
