@@ -29,11 +29,13 @@ type sources struct {
 type collector struct {
 	ranking *ranking
 	sources atomic.Pointer[sources]
+	control atomic.Pointer[func() Control] // nil without a control database
 
 	pools, conns, connsMax, waiting            *prometheus.Desc
 	clusterConns, clusterBudget                *prometheus.Desc
 	clusterWaiting, reopenedSoon, breakersOpen *prometheus.Desc
 	tenantRequests, tenantsWithStatus          *prometheus.Desc
+	listening, fresh, confirmed                *prometheus.Desc
 }
 
 func newCollector(r *ranking) *collector {
@@ -50,6 +52,9 @@ func newCollector(r *ranking) *collector {
 		breakersOpen:      desc("breakers_open", "Databases of the cluster that are not tried for now because they failed. Each replica finds out by itself: take the max over replicas.", "cluster"),
 		tenantRequests:    desc("tenant_requests_total", "Requests for a connection, of the busiest and the configured tenants, by outcome: ok, limited (by the tenant's own limit), capacity, database, canceled, refused. Tenant _other sums the rest."+sumReplicas, "tenant", "outcome"),
 		tenantsWithStatus: desc("tenants", "Tenants in the registry by status."+maxReplicas, "status"),
+		listening:         desc("control_listening", "Whether the connection that hears of changes in the control database is there (1); without it (0) they are looked for every control.poll."+minReplicas),
+		fresh:             desc("control_fresh", "Whether the records in memory are believed (1), or so old that every lookup asks the control database (0)."+minReplicas),
+		confirmed:         desc("control_confirmed_timestamp_seconds", "When the records in memory were last known to be all that the control database has."+minReplicas),
 	}
 	c.sources.Store(&sources{})
 	return c
@@ -64,7 +69,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.pools, c.conns, c.connsMax, c.waiting,
 		c.clusterConns, c.clusterBudget, c.clusterWaiting, c.reopenedSoon, c.breakersOpen,
-		c.tenantRequests, c.tenantsWithStatus,
+		c.tenantRequests, c.tenantsWithStatus, c.listening, c.fresh, c.confirmed,
 	} {
 		ch <- d
 	}
@@ -82,6 +87,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if count := src.tenants(); count != nil {
 			c.sendTenants(ch, count)
 		}
+	}
+	if how := c.control.Load(); how != nil {
+		c.sendControl(ch, (*how)())
 	}
 	c.sendRequests(ch)
 }

@@ -31,10 +31,15 @@
 //	poolkeeper_config_reloads_total               counter    outcome                 sum
 //	poolkeeper_connections_closed_total           counter    cluster, reason         sum
 //	poolkeeper_connections_opened_total           counter    cluster, how            sum
+//	poolkeeper_control_confirmed_timestamp_seconds  gauge  -                       min
+//	poolkeeper_control_fresh                      gauge      -                       min
+//	poolkeeper_control_listening                  gauge      -                       min
 //	poolkeeper_http_request_duration_seconds      histogram  code, method, route     sum
 //	poolkeeper_leases_total                       counter    outcome                 sum
 //	poolkeeper_migrations_total                   counter    outcome                 sum
 //	poolkeeper_onboard_total                      counter    outcome                 sum
+//	poolkeeper_operations_running                 gauge      kind                    sum
+//	poolkeeper_operations_total                   counter    kind, outcome           sum
 //	poolkeeper_pool_connections                   gauge      cluster, state, tenant  sum
 //	poolkeeper_pool_connections_max               gauge      cluster, tenant         sum
 //	poolkeeper_pool_waiting                       gauge      cluster, tenant         sum
@@ -62,6 +67,11 @@
 // The states of poolkeeper_cluster_connections add up to what the server sees
 // of this process, cancel requests apart, and that is never more than
 // poolkeeper_cluster_connections_budget.
+//
+// Those of operations and of the control database are there when the program
+// has one; see [Metrics.WatchControl]. API keys that were taken are in
+// poolkeeper_routed_total, with resolver="key", and those that were not in
+// poolkeeper_refusals_total, with a reason that begins with key_.
 //
 // Histograms have classic buckets, and native ones for scrapers that ask for
 // the protobuf format.

@@ -109,10 +109,3 @@ func (m *Metrics) Reloaded(err error) {
 	}
 	m.reloaded.Set(1)
 }
-
-// Onboarded counts a tenant that was provisioned; err says why it could not be.
-func (m *Metrics) Onboarded(err error) { m.onboarded.WithLabelValues(resultOf(err)).Inc() }
-
-// Migrated counts a tenant's migrations that were run; err says why they
-// stopped.
-func (m *Metrics) Migrated(err error) { m.migrations.WithLabelValues(resultOf(err)).Inc() }

@@ -9,6 +9,7 @@ import (
 // The sentences that tell how to put replicas together.
 const (
 	sumReplicas = " Sum over replicas."
+	minReplicas = " Take the min over replicas."
 	maxReplicas = " The same in every replica: take the max over replicas."
 )
 
@@ -42,6 +43,8 @@ type instruments struct {
 	drift        *prometheus.CounterVec
 	onboarded    *prometheus.CounterVec
 	migrations   *prometheus.CounterVec
+	operations   *prometheus.CounterVec
+	underWay     *prometheus.GaugeVec
 	reloads      *prometheus.CounterVec
 	reloaded     prometheus.Gauge
 }
@@ -84,10 +87,12 @@ func newInstruments(reg prometheus.Registerer) instruments {
 		connsOpened:  f.counter("connections_opened_total", "Connections opened by how: dial, handoff when another tenant's was taken over, spare when one kept ready became a tenant's."+sumReplicas, "cluster", "how"),
 		connsClosed:  f.counter("connections_closed_total", "Connections closed by reason: idle, lifetime, lost, drift, discarded, cut, handoff when another tenant took it over, stolen when it made room for another tenant's, shrunk when the budget became smaller, or what its pool was retired for."+sumReplicas, "cluster", "reason"),
 		drift:        f.counter("session_drift_total", "Sessions that came back other than they were lent, by what had changed."+sumReplicas, "cluster", "kind"),
-		onboarded:    f.counter("onboard_total", "Tenants onboarded by outcome: ok, failed."+sumReplicas, "outcome"),
-		migrations:   f.counter("migrations_total", "Migrations run by outcome: ok, failed."+sumReplicas, "outcome"),
+		onboarded:    f.counter("onboard_total", "Tenants made real, or tried to be, by outcome: ok, failed."+sumReplicas, "outcome"),
+		migrations:   f.counter("migrations_total", "Tenants whose migrations were run, those of new tenants apart, by outcome: ok, failed."+sumReplicas, "outcome"),
+		operations:   f.counter("operations_total", "Operations that ended, by kind (add, migrate, ...) and outcome: done, failed, busy when another operation was at the tenant, cancelled by an operator, interrupted by the end of the process."+sumReplicas, "kind", "outcome"),
+		underWay:     f.gauges("operations_running", "Operations that this process is at now, by kind."+sumReplicas, "kind"),
 		reloads:      f.counter("config_reloads_total", "Reloads of the configuration by outcome: ok, failed."+sumReplicas, "outcome"),
-		reloaded:     f.gauge("config_last_reload_successful", "Whether the last reload of the configuration was taken (1) or the one before it is kept (0). Take the min over replicas."),
+		reloaded:     f.gauges("config_last_reload_successful", "Whether the last reload of the configuration was taken (1) or the one before it is kept (0)."+minReplicas).WithLabelValues(),
 	}
 }
 
@@ -100,10 +105,10 @@ func (f factory) counter(name, help string, labels ...string) *prometheus.Counte
 	return v
 }
 
-func (f factory) gauge(name, help string) prometheus.Gauge {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
-	f.reg.MustRegister(g)
-	return g
+func (f factory) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	f.reg.MustRegister(v)
+	return v
 }
 
 // histogram makes one with classic buckets, for every scraper, and with

@@ -93,6 +93,12 @@ func filled() *metrics.Metrics {
 	m.Reloaded(errors.New("line 3: unknown key"))
 	m.Onboarded(nil)
 	m.Migrated(errors.New("syntax error"))
+	m.WatchControl(func() metrics.Control {
+		return metrics.Control{Listening: true, Fresh: true, Confirmed: time.UnixMilli(1_767_322_445_250)}
+	})
+	m.OperationBegan("migrate")
+	m.OperationBegan("add")
+	m.OperationEnded("add", "failed")
 	return m
 }
 

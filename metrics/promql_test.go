@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -14,7 +15,7 @@ import (
 //
 //	expr     = term { operator [ matching ] term }
 //	matching = ( "on" | "ignoring" ) "(" labels ")" [ "group_left" ]
-//	term     = number | "(" expr ")" | function "(" args ")" | selector
+//	term     = number | "time()" | "(" expr ")" | function "(" args ")" | selector
 //	         | aggregation [ ( "by" | "without" ) "(" labels ")" ] "(" args ")"
 //	selector = metric [ "{" matchers "}" ] [ "[" duration "]" ]
 type promql struct {
@@ -159,6 +160,8 @@ func (p *promql) term() (labels, error) {
 		return inner, p.want(")")
 	case numberRE.MatchString(token):
 		return nil, nil
+	case token == "time":
+		return nil, cmp.Or(p.want("("), p.want(")"))
 	case slices.Contains(aggregations, token):
 		return p.aggregation(token)
 	case slices.Contains(functions, token):

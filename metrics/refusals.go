@@ -58,6 +58,7 @@ func credentialRefusals() []refusal {
 		{token.ErrSignature, "token_signature", outcomeRefused},
 		{token.ErrExpired, "token_expired", outcomeRefused},
 		{token.ErrClaims, "token_claims", outcomeRefused},
+		{token.ErrEarlier, "token_earlier", outcomeRefused},
 		{token.ErrKeys, "token_keys_unavailable", outcomeCapacity},
 		{router.ErrCredential, "credential", outcomeRefused},
 	}

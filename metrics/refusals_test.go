@@ -62,6 +62,7 @@ var typed = map[string]struct {
 	"token.ErrSignature":      {bad(jwt.ErrSignature), "token_signature"},
 	"token.ErrExpired":        {bad(jwt.ErrExpired), "token_expired"},
 	"token.ErrClaims":         {bad(jwt.ErrClaims), "token_claims"},
+	"token.ErrEarlier":        {bad(jwt.ErrEarlier), "token_earlier"},
 	"token.ErrKeys":           {jwt.ErrKeys, "token_keys_unavailable"},
 	"admission.ErrRate":       {admission.ErrRate, "rate"},
 	"admission.ErrInFlight":   {admission.ErrInFlight, "in_flight"},

@@ -74,8 +74,10 @@ func (s *Server) idOf(c *gin.Context) (registry.ID, bool) {
 	id, err := registry.ParseID(c.Param("id"))
 	if err != nil {
 		s.refuse(c, badRequest("the path holds no tenant id: "+err.Error()))
+		return id, false
 	}
-	return id, err == nil
+	trailOf(c).about = id
+	return id, true
 }
 
 // drained is the answer of POST /v1/drain. Leases are those still held.
@@ -89,8 +91,9 @@ type drained struct {
 // drain_timeout. There is no way back but a restart. It answers 200 when
 // nothing is left, 202 when something is.
 func (s *Server) drain(c *gin.Context) {
-	s.log.InfoContext(c.Request.Context(), "drain asked for by an operator")
+	s.log.InfoContext(c.Request.Context(), "drain asked for by an operator", by(c))
 	s.notReady.Store(true)
+	s.note(c, "server.drain", registry.ID{}, nil)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.cfg.NotReady+s.cfg.DrainTimeout)
 	defer cancel()
 	pause(ctx, s.cfg.NotReady)

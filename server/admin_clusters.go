@@ -1,10 +1,8 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 
@@ -86,37 +84,41 @@ func clusterViewOf(b pools.BudgetStat, settings registry.Cluster) clusterView {
 func (s *Server) changeCluster(c *gin.Context) {
 	name := c.Param("name")
 	body, err := s.readBody(c, patchMax)
+	var changed []change
 	if err == nil {
-		err = s.setCluster(c.Request.Context(), name, body)
+		changed, err = s.setCluster(name, body)
 	}
 	if err != nil {
 		s.refuse(c, err)
 		return
 	}
+	if len(changed) > 0 {
+		s.log.InfoContext(c.Request.Context(), "cluster changed by an operator", "cluster", name, by(c), logged(changed))
+		s.note(c, "cluster.set", registry.ID{}, map[string]any{"cluster": name, "changed": noted(changed)})
+	}
 	s.showCluster(c)
 }
 
-func (s *Server) setCluster(ctx context.Context, name string, body []byte) error {
+func (s *Server) setCluster(name string, body []byte) ([]change, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	before, known := s.deps.Keeper.Cluster(name)
 	if !known {
-		return errNoCluster
+		return nil, errNoCluster
 	}
 	asked := before
 	if err := patch(body, clusterKnobs(&asked)); err != nil {
-		return err
+		return nil, err
 	}
 	if asked.Budget > 0 && asked.Spares >= asked.Budget {
-		return badRequest(fmt.Sprintf("spares must be below the budget, of which they are a part: %d is not below %d", asked.Spares, asked.Budget))
+		return nil, badRequest(fmt.Sprintf("spares must be below the budget, of which they are a part: %d is not below %d", asked.Spares, asked.Budget))
 	}
 	changed := changes(clusterKnobs(&before), clusterKnobs(&asked))
 	if len(changed) == 0 {
-		return nil
+		return nil, nil
 	}
 	if err := s.deps.Keeper.SetCluster(name, asked); err != nil {
-		return unchanged(err)
+		return nil, unchanged(err)
 	}
-	s.log.InfoContext(ctx, "cluster changed by an operator", "cluster", name, slog.Group("changed", changed...))
-	return nil
+	return changed, nil
 }

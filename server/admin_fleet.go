@@ -63,7 +63,7 @@ func (a *admin) document(c *gin.Context) ([]registry.Document, error) {
 		return nil, badRequest("file must be the name of a file, for messages")
 	}
 	body, err := a.readBody(c, applyMax)
-	return []registry.Document{{Path: name, Data: body}}, err
+	return []registry.Document{{Path: name, Data: body, Declares: true}}, err
 }
 
 // showMigrations answers GET /v1/migrations?verify=true.

@@ -46,7 +46,8 @@ func (s *Server) flushTenant(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	s.log.InfoContext(ctx, "cache flushed by an operator", "tenant", id.String(), "actor", string(actorOf(c)))
+	s.log.InfoContext(ctx, "cache flushed by an operator", "tenant", id.String(), by(c))
+	s.note(c, "tenant.flush", id, nil)
 	writeJSON(c, http.StatusOK, struct {
 		Flushed registry.ID `json:"flushed"`
 	}{id})

@@ -91,6 +91,7 @@ func (w *eventStream) write(text string) error {
 		h := w.c.Writer.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Accel-Buffering", "no") // a proxy that collects answers would undo the stream
 	}
 	if _, err := w.c.Writer.WriteString(text); err != nil {

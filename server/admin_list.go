@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -58,8 +59,8 @@ func filterOf(c *gin.Context) (f control.Filter, behind bool, err error) {
 		}
 		f.Labels[name] = value
 	}
-	if strings.ContainsRune(f.Plan+f.Cluster+f.Prefix+strings.Join(c.QueryArray("label"), ""), 0) {
-		return f, false, badRequest("a NUL is in no plan, cluster, name or label")
+	if text := f.Plan + f.Cluster + f.Prefix + strings.Join(c.QueryArray("label"), ""); strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+		return f, false, badRequest("plan, cluster, prefix and label must be UTF-8 without a NUL, as what they are compared with is")
 	}
 	if f.Failed, err = flagOf(c, "failed", false); err != nil {
 		return f, false, err

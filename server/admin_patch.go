@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -53,18 +52,6 @@ func patch(body []byte, knobs []knob) error {
 		o.members = append(o.members, member{k.name, k.set})
 	}
 	return o.read(body)
-}
-
-// changes tells of each knob that differs what it was and what it is, for the
-// log.
-func changes(before, after []knob) []any {
-	var attrs []any
-	for i := range before {
-		if was, is := before[i].text(), after[i].text(); was != is {
-			attrs = append(attrs, slog.Group(after[i].name, slog.String("old", was), slog.String("new", is)))
-		}
-	}
-	return attrs
 }
 
 // unchanged answers for a change that the keeper refused. What is wrong with

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 
@@ -115,40 +114,44 @@ func (s *Server) changeLimits(c *gin.Context) {
 		return
 	}
 	body, err := s.readBody(c, patchMax)
+	var changed []change
 	if err == nil {
-		err = s.setLimits(c.Request.Context(), id, body)
+		changed, err = s.setLimits(c.Request.Context(), id, body)
 	}
 	if err != nil {
 		s.refuse(c, err)
 		return
 	}
+	if len(changed) > 0 {
+		s.log.InfoContext(c.Request.Context(), "limits changed by an operator", "tenant", id.String(), by(c), logged(changed))
+		s.note(c, "pool.limits", id, noted(changed))
+	}
 	writeJSON(c, http.StatusOK, s.pool(id))
 }
 
-func (s *Server) setLimits(ctx context.Context, id registry.ID, body []byte) error {
+func (s *Server) setLimits(ctx context.Context, id registry.ID, body []byte) ([]change, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	tenant, err := s.record(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	before := s.deps.Keeper.Limits(id)
 	asked := before
 	if err := patch(body, limitKnobs(&asked)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkGuarantee(asked, tenant.Limits); err != nil {
-		return err
+		return nil, err
 	}
 	changed := changes(limitKnobs(&before), limitKnobs(&asked))
 	if len(changed) == 0 {
-		return nil
+		return nil, nil
 	}
 	if err := s.deps.Keeper.SetLimits(id, asked); err != nil {
-		return unchanged(err)
+		return nil, unchanged(err)
 	}
-	s.log.InfoContext(ctx, "limits changed by an operator", "tenant", id.String(), slog.Group("changed", changed...))
-	return nil
+	return changed, nil
 }
 
 // checkGuarantee compares what will hold. Where neither the operator nor the
@@ -175,7 +178,8 @@ func (s *Server) evictPool(c *gin.Context) {
 		s.refuse(c, errNoPool)
 		return
 	}
-	s.log.InfoContext(c.Request.Context(), "pool evicted by an operator", "tenant", id.String())
+	s.log.InfoContext(c.Request.Context(), "pool evicted by an operator", "tenant", id.String(), by(c))
+	s.note(c, "pool.evict", id, nil)
 	writeJSON(c, http.StatusOK, struct {
 		Evicted registry.ID `json:"evicted"`
 	}{id})

@@ -163,13 +163,15 @@ func particular(err, kind error) string {
 // unasked reports whether the control database could not be asked, in which
 // case it may be another time.
 func unasked(err error) bool {
-	var connect *pgconn.ConnectError
 	var network *net.OpError
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true // whatever it said: a login that is refused is an outage as well
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		class := pg.Code[:min(2, len(pg.Code))]
 		return class == "53" || class == "57" || class == "08"
 	}
-	return errors.Is(err, registry.ErrUnavailable) || errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, registry.ErrUnavailable) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // failedProblem is an operation that failed. Its code says why; its text is

@@ -24,6 +24,16 @@ import (
 	"github.com/poolkeeper/poolkeeper/server/adminwire"
 )
 
+// refusedLogin is what a connection gets whose login was locked out, as the
+// driver wraps it.
+type refusedLogin struct{}
+
+func (refusedLogin) Error() string { return "hidden words" }
+
+func (refusedLogin) Unwrap() []error {
+	return []error{&pgconn.ConnectError{}, &pgconn.PgError{Severity: "FATAL", Code: "28000", Message: "hidden words"}}
+}
+
 func TestEveryErrorOfAnOperatorHasItsStatusAndCode(t *testing.T) {
 	t.Parallel()
 	problems := registry.Problems{{Field: "tenants.a.schema", Message: "is public"}}
@@ -50,6 +60,7 @@ func TestEveryErrorOfAnOperatorHasItsStatusAndCode(t *testing.T) {
 		{registry.ErrUnavailable, 503, "registry_unavailable", ""},
 		{fmt.Errorf("x: %w", &pgconn.PgError{Severity: "FATAL", Code: "57P01", Message: "hidden words"}), 503, "registry_unavailable", ""},
 		{fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("hidden words")}), 503, "registry_unavailable", ""},
+		{fmt.Errorf("x: %w", refusedLogin{}), 503, "registry_unavailable", ""},
 		{context.DeadlineExceeded, 503, "registry_unavailable", ""},
 		{fmt.Errorf("x: %w", &pgconn.PgError{Severity: "ERROR", Code: "42P01", Message: "hidden words"}), 500, "internal", ""},
 		{&fs.PathError{Op: "mkdir", Path: "hidden", Err: syscall.EACCES}, 500, "internal", ""},
@@ -107,7 +118,7 @@ func TestAFileIsAppliedUnderTheNameThatItIsGiven(t *testing.T) {
 		if r.status != 200 || r.body != `{"changes":[{"action":"change","tenant":"acme","fields":[{"field":"password","old":"","new":"(changed)"}]}],"same":2}` {
 			t.Errorf("status %d: %s", r.status, r.body)
 		}
-		if d := h.operator.applied; len(d) != 1 || d[0].Path != want || string(d[0].Data) != "tenants: {}\n" {
+		if d := h.operator.applied; len(d) != 1 || d[0].Path != want || string(d[0].Data) != "tenants: {}\n" || !d[0].Declares {
 			t.Errorf("applied %+v", d)
 		}
 	}

@@ -46,7 +46,9 @@ func (a *admin) showRecord(c *gin.Context, id registry.ID) {
 		return
 	}
 	if have.has(r.Version, true) {
-		c.Writer.Header().Set("ETag", etagOf(r.Version))
+		h := c.Writer.Header()
+		h.Set("ETag", etagOf(r.Version))
+		h.Set("Cache-Control", "no-store") // as with the record itself
 		c.Writer.WriteHeader(http.StatusNotModified)
 		c.Writer.WriteHeaderNow()
 		return

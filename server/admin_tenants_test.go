@@ -50,7 +50,7 @@ func TestATenantThatTheClientHasIsNotSentAgain(t *testing.T) {
 	h := newHarness(t, withOperator)
 	for tag, want := range map[string]int{`"2"`: 304, `W/"2"`: 304, `"1", "2"`: 304, "*": 304, `"1"`: 200, `"22"`: 200, `""`: 200, "2": 400, `"2`: 400, `"1" "2"`: 400} {
 		r := h.admin(t, http.MethodGet, "/v1/tenants/hooli", "If-None-Match", tag)
-		if r.status != want || want == 304 && (r.body != "" || r.header.Get("ETag") != `"2"`) {
+		if r.status != want || r.header.Get("Cache-Control") != "no-store" || want == 304 && (r.body != "" || r.header.Get("ETag") != `"2"`) {
 			t.Errorf("%s: status %d, want %d: %s", tag, r.status, want, r.body)
 		}
 	}
@@ -233,7 +233,11 @@ func TestWhatCannotBeReadIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{"DELETE", "/v1/tenants/acme?confirm=acme&export=no", ``, "export must be true or false"},
 		{"GET", "/v1/tenants?status=gone", ``, "status must be pending"},
 		{"GET", "/v1/tenants?label=x", ``, "label must be NAME=VALUE"},
-		{"GET", "/v1/tenants?prefix=%00", ``, "a NUL is in no"},
+		{"GET", "/v1/tenants?prefix=%00", ``, "plan, cluster, prefix and label must be UTF-8 without a NUL"},
+		{"GET", "/v1/tenants?prefix=%ff", ``, "plan, cluster, prefix and label must be UTF-8 without a NUL"},
+		{"GET", "/v1/tenants?plan=%ff", ``, "must be UTF-8"},
+		{"GET", "/v1/tenants?cluster=%ff", ``, "must be UTF-8"},
+		{"GET", "/v1/tenants?label=a%3D%ff", ``, "must be UTF-8"},
 		{"GET", "/v1/tenants?behind=1", ``, "behind must be true or false"},
 		{"GET", "/v1/tenants?failed=1", ``, "failed must be true or false"},
 		{"GET", "/v1/migrations?verify=1", ``, "verify must be true or false"},

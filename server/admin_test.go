@@ -181,7 +181,7 @@ func TestADrainSaysNotReadyBeforeItRefusesWork(t *testing.T) {
 func TestADrainMayOutlastTheReadTimeout(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(h *harness) {
-		h.cfg.ReadTimeout, h.cfg.ReadHeaderTimeout, h.cfg.NotReady = 300*time.Millisecond, 300*time.Millisecond, time.Second
+		h.cfg.ReadTimeout, h.cfg.ReadHeaderTimeout, h.cfg.NotReady = time.Second, time.Second, 2*time.Second
 	})
 	_, admin, _ := h.serve(t)
 	if res := do(t, admin+"/v1/drain", nil); res.StatusCode != http.StatusOK {

@@ -78,7 +78,8 @@ func (s *Server) warmPool(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	s.log.InfoContext(c.Request.Context(), "pool warmed by an operator", "tenant", id.String(), "actor", string(actorOf(c)))
+	s.log.InfoContext(c.Request.Context(), "pool warmed by an operator", "tenant", id.String(), by(c))
+	s.note(c, "pool.warm", id, nil)
 	writeJSON(c, http.StatusOK, s.pool(id))
 }
 

@@ -182,7 +182,8 @@ func TestEventsComeInOrderAndEndWithTheLast(t *testing.T) {
 	op := h.ask(t, http.MethodPost, "/v1/tenants/acme/rotate", "", "Prefer", "wait=0").object(t)["id"].(string)
 	res := doRequest(t, http.MethodGet, admin+"/v1/operations/"+op+"/events")
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" {
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" ||
+		res.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Fatalf("status %d %v", res.StatusCode, res.Header)
 	}
 	var seen []event

@@ -81,9 +81,9 @@ type SQLConfig struct {
 	// MaxBody is the greatest request body in bytes; more is 413. A tenant's
 	// limit of the same name may only lower it. Default 10 MiB.
 	MaxBody int64
-	// MaxResult is the greatest answer in bytes; more is 507. Streams have no
-	// such limit. A tenant's limit of the same name may only lower it. Default
-	// 10 MiB.
+	// MaxResult is the greatest answer in bytes; more is 507. Of a stream it is
+	// the greatest row, up to 64 MiB. A tenant's limit of the same name may only
+	// lower it. Default 10 MiB.
 	MaxResult int64
 	// Timeout is the longest that a request may take from when its tenant is
 	// known to the database's last byte; X-Request-Timeout may only shorten

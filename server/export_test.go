@@ -23,6 +23,9 @@ func (s *Server) SetAcquire(fn func(ctx context.Context, v *router.Visit) (Sessi
 // Unbound is what Run returns when an address cannot be bound for err.
 func Unbound(field, address string, err error) error { return unbound(field, address, err) }
 
+// TakeOccasion reports whether a line of this kind stands out in the log now.
+func (s *Server) TakeOccasion(kind string) bool { return s.loud.take(kind) }
+
 // Changing reports whether a change by an operator is under way.
 func (s *Server) Changing() bool {
 	if !s.changing.TryLock() {

@@ -47,6 +47,23 @@ func TestATenantsOwnSizesLieBelowThoseForAll(t *testing.T) {
 	}
 }
 
+func TestARowOfAStreamIsNoGreaterThanAnAnswerMayBe(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		query  string
+		status int
+	}{{"wide 1900", 200}, {"wide 2100", 507}, {"rows 2000", 200}} {
+		h := newHarness(t, limited(registry.Limits{MaxResult: 2000}), func(h *harness) { h.cfg.SQL.MaxResult = 4096 })
+		r := h.post(t, "/t/acme/sql", `{"query":"`+c.query+`"}`, "Accept", "application/x-ndjson")
+		if r.status != c.status || c.status == 200 && strings.Contains(r.body, `"error"`) {
+			t.Errorf("%s: status %d: %.200s", c.query, r.status, r.body)
+		}
+		if r := h.post(t, "/t/quick/sql", `{"query":"wide 3000"}`, "Accept", "application/x-ndjson"); r.status != 200 {
+			t.Errorf("%s: another tenant: status %d", c.query, r.status)
+		}
+	}
+}
+
 func TestTheLogHasThePublicIDOfTheKeyAndNotItsText(t *testing.T) {
 	t.Parallel()
 	key := apikey.Key{ID: "abcdefghijkl", Tenant: registry.MustParseID("acme"), Scope: apikey.ScopeWrite}

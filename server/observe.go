@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ type trail struct {
 	id     string // the request's
 	trace  trace
 	tenant registry.ID // zero until resolved
+	about  registry.ID // whom an operator's request is about, zero for nobody
 	key    string      // the public id of the API key, "" without one
 	actor  string      // the name of an operator's token or certificate, "" without one
 	rows   int64
@@ -57,6 +59,9 @@ func (s *Server) report(c *gin.Context, t *trail, took time.Duration) {
 	route, method, status := routeOf(c), methodOf(c.Request.Method), c.Writer.Status()
 	s.observer.HTTP(route, method, status, took)
 	ctx, level := c.Request.Context(), levelOf(route, method, status)
+	if level == slog.LevelWarn && !s.loud.take(t.code) {
+		level = slog.LevelInfo
+	}
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
@@ -65,6 +70,9 @@ func (s *Server) report(c *gin.Context, t *trail, took time.Duration) {
 		slog.String("request_id", t.id), slog.String("method", method), slog.String("route", route),
 		slog.Int("status", status), slog.Duration("duration", took), slog.Int("bytes", max(c.Writer.Size(), 0)))
 	attrs = t.appendTo(attrs)
+	if status >= http.StatusBadRequest && t.tenant.IsZero() && t.actor == "" { // nobody known has asked
+		attrs = append(attrs, slog.String("peer", peerOf(c.Request)))
+	}
 	if text := loggable(t.err); text != "" {
 		attrs = append(attrs, slog.String("error", redacted(c.Request, text)))
 	}
@@ -78,6 +86,9 @@ func (t *trail) appendTo(attrs []slog.Attr) []slog.Attr {
 	}
 	if !t.tenant.IsZero() {
 		attrs = append(attrs, slog.String("tenant", t.tenant.String()), slog.Int64("rows", t.rows))
+	}
+	if !t.about.IsZero() {
+		attrs = append(attrs, slog.String("tenant", t.about.String()))
 	}
 	if t.key != "" {
 		attrs = append(attrs, slog.String("key", t.key))
@@ -129,15 +140,26 @@ func methodOf(method string) string {
 	}
 }
 
+// peerOf is the address that a request came from: who stands in front, where
+// something does.
+func peerOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr // a socket of another kind
+	}
+	return host
+}
+
 // levelOf keeps the questions of machines out of sight, and brings what is
-// wrong with the server or a database into it.
+// wrong with the server or a database into it. A tenant or an address at its
+// own limit is neither. Warnings stand out once in a while; see occasions.
 func levelOf(route, method string, status int) slog.Level {
 	switch {
 	case status == http.StatusInternalServerError:
 		return slog.LevelError
 	case strings.HasSuffix(route, "/livez"), strings.HasSuffix(route, "/readyz"), route == "/metrics", method == http.MethodOptions:
 		return slog.LevelDebug
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
+	case status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
 		return slog.LevelWarn
 	default:
 		return slog.LevelInfo

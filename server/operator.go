@@ -77,6 +77,8 @@ type Upkeep interface {
 	ExportFolder() string
 	Events(ctx context.Context, tenant registry.ID, before int64, limit int) ([]control.Event, error)
 	Reseal(ctx context.Context, by lifecycle.Actor) (control.Operation, error)
+	// Note writes into the audit trail what was done to the running server.
+	Note(ctx context.Context, by lifecycle.Actor, action string, id registry.ID, detail any)
 }
 
 // Keys are the API keys of tenants, and the login that those need which can

@@ -296,6 +296,14 @@ func (o *fakeOperator) Reseal(_ context.Context, by lifecycle.Actor) (control.Op
 	return o.begin(by, "reseal", registry.ID{}, map[string]int{"resealed": 3}), nil
 }
 
+func (o *fakeOperator) Note(_ context.Context, by lifecycle.Actor, action string, id registry.ID, detail any) {
+	text, err := json.Marshal(detail)
+	if err != nil {
+		panic(err)
+	}
+	_ = o.note(by, "note "+action+" "+string(text), id)
+}
+
 func (o *fakeOperator) ExportFolder() string { return o.folder }
 
 // begin runs an operation in the background.

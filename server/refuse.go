@@ -37,7 +37,7 @@ func (s *Server) refuse(c *gin.Context, err error) {
 	t.err, t.code = err, p.Code
 	c.Abort()
 	if p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusRequestTimeout {
-		c.Writer.Header().Set("Connection", "close") // the rest of the body is not waited for
+		hangUp(c)
 	}
 	quota(c.Writer.Header(), p)
 	var more adminwire.Problem
@@ -55,6 +55,15 @@ func (s *Server) refuse(c *gin.Context, err error) {
 		body.Message = "internal error (request " + t.id + ")"
 	}
 	writeNeon(c, status, p.RetryAfter, body)
+}
+
+// hangUp has the connection end with the answer, because the rest of the body is
+// not waited for. Over HTTP/2 the stream ends by itself, and the connection is not
+// this request's alone: behind a proxy it is that of other tenants, too.
+func hangUp(c *gin.Context) {
+	if c.Request.ProtoMajor == 1 {
+		c.Writer.Header().Set("Connection", "close")
+	}
 }
 
 // quota shows what the problem says of the tenant's rate. Whose request may be

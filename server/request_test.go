@@ -189,12 +189,12 @@ func isEnd(err error) bool {
 func TestAStatementMayOutlastTheReadTimeout(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(h *harness) {
-		h.cfg.ReadTimeout, h.cfg.ReadHeaderTimeout = 300*time.Millisecond, 300*time.Millisecond
-		h.cfg.SQL.Timeout = time.Second
+		h.cfg.ReadTimeout, h.cfg.ReadHeaderTimeout = time.Second, time.Second
+		h.cfg.SQL.Timeout = 2 * time.Second
 	})
 	url, _, _ := h.serve(t)
 	// With the read deadline left on the connection, the server would take the
-	// client's silence for its departure after 300 ms.
+	// client's silence for its departure after a second.
 	if res := do(t, url+"/sql", strings.NewReader(`{"query":"sleep"}`), "X-Tenant-ID", "acme"); res.StatusCode != http.StatusGatewayTimeout {
 		t.Errorf("status %d, want 504 after sql.timeout", res.StatusCode)
 	}
@@ -202,18 +202,19 @@ func TestAStatementMayOutlastTheReadTimeout(t *testing.T) {
 
 func TestAClientMayShortenItsDeadlineAndNotLengthenIt(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = time.Second })
+	h := newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = time.Minute })
 	for _, asked := range []string{"50ms", "0.05", "1e-2"} {
 		began := time.Now()
 		r := h.post(t, "/sql", `{"query":"sleep"}`, "X-Tenant-ID", "acme", "X-Request-Timeout", asked)
-		if took := time.Since(began); r.status != http.StatusGatewayTimeout || took > 900*time.Millisecond {
+		if took := time.Since(began); r.status != http.StatusGatewayTimeout || took > 30*time.Second {
 			t.Errorf("%s: status %d after %v", asked, r.status, took)
 		}
 	}
+	h = newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = time.Second })
 	for _, asked := range []string{"1h", "1e300", "1e400"} {
 		began := time.Now()
 		r := h.post(t, "/sql", `{"query":"sleep"}`, "X-Tenant-ID", "acme", "X-Request-Timeout", asked)
-		if took := time.Since(began); r.status != http.StatusGatewayTimeout || took < time.Second || took > 5*time.Second {
+		if took := time.Since(began); r.status != http.StatusGatewayTimeout || took < time.Second || took > 30*time.Second {
 			t.Errorf("%s: status %d after %v", asked, r.status, took)
 		}
 	}
@@ -250,7 +251,7 @@ func TestATenantsOwnLimitHoldsEvenWhenSQLLiftsIt(t *testing.T) {
 	h := newHarness(t)
 	began := time.Now()
 	r := h.post(t, "/sql", `{"query":"sleep"}`, "X-Tenant-ID", "quick") // 50 ms, and half a second of grace
-	if took := time.Since(began); r.status != http.StatusGatewayTimeout || took < 500*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(began); r.status != http.StatusGatewayTimeout || took < 500*time.Millisecond || took > 30*time.Second {
 		t.Errorf("status %d after %v", r.status, took)
 	}
 }
@@ -288,7 +289,7 @@ func TestAClientThatLeavesEndsItsStatement(t *testing.T) {
 // waitFor polls for what another goroutine brings about and has no channel for.
 func waitFor(t testing.TB, is func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -296,7 +297,7 @@ func waitFor(t testing.TB, is func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatal("it did not happen within 10s")
+			t.Fatal("it did not happen within 30s")
 		}
 	}
 }

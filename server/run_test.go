@@ -101,7 +101,7 @@ func TestWithoutAnAdminAddressThereIsNoAdminListener(t *testing.T) {
 
 func TestAStopIsInOrder(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(h *harness) { h.cfg.NotReady = 300 * time.Millisecond })
+	h := newHarness(t, func(h *harness) { h.cfg.NotReady = 2 * time.Second })
 	url, admin, stop := h.serve(t)
 	h.keeper.onDrain = func(context.Context) error {
 		if _, err := fetch(t, url+"/livez"); err == nil {

@@ -48,7 +48,7 @@ func TestAKeptConnectionIsClosedWhenItIdles(t *testing.T) {
 func TestABodyThatDoesNotComeIs408OverHTTP2(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	h := newHarness(t, withTLS(t, a), func(h *harness) { h.cfg.ReadTimeout = 100 * time.Millisecond })
+	h := newHarness(t, withTLS(t, a), func(h *harness) { h.cfg.ReadTimeout = time.Second }) // the handshake's limit, too
 	h.serve(t)
 	w := newWire(t, a, h.server.Addr())
 	w.send(frameHeaders, flagEndHeaders, 1, post())
@@ -58,6 +58,28 @@ func TestABodyThatDoesNotComeIs408OverHTTP2(t *testing.T) {
 	}
 	if got := h.observed.last(); got != (observation{"/t/:tenant/sql", "POST", http.StatusRequestTimeout}) {
 		t.Errorf("observed %+v", got)
+	}
+}
+
+// Behind a proxy a connection is that of many tenants.
+func TestABodyThatIsTooLargeEndsItsStreamAndNotTheConnection(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	h := newHarness(t, withTLS(t, a), func(h *harness) { h.cfg.SQL.MaxBody = 1024 })
+	h.serve(t)
+	w := newWire(t, a, h.server.Addr())
+	w.send(frameHeaders, flagEndHeaders, 1, post("content-length", "5000"))
+	w.send(frameHeaders, flagEndHeaders, 3, post())
+	w.send(frameData, flagEnd, 3, []byte(`{"query":"one"}`))
+	for answered := 0; answered < 2; {
+		switch f := w.next(); {
+		case f == nil || f.kind == frameGoAway:
+			t.Fatal("the connection goes away")
+		case f.kind == frameData && f.stream == 1 && !strings.Contains(string(f.payload), "body_too_large"):
+			t.Errorf("got %s", f.payload)
+		case f.kind == frameData && f.flags&flagEnd != 0:
+			answered++
+		}
 	}
 }
 
@@ -84,7 +106,7 @@ func TestAReaderOfHTTP2ThatStopsReadingIsCutAndItsConnectionFreed(t *testing.T) 
 	t.Parallel()
 	a := newAuthority(t)
 	for name, accept := range map[string]string{"stream": "application/x-ndjson", "answer": "application/json"} {
-		h := newHarness(t, withTLS(t, a), func(h *harness) { h.cfg.WriteTimeout = 200 * time.Millisecond })
+		h := newHarness(t, withTLS(t, a), func(h *harness) { h.cfg.WriteTimeout = time.Second }) // the handshake's limit, too
 		h.serve(t)
 		w := newWire(t, a, h.server.Addr())
 		w.send(frameHeaders, flagEndHeaders, 1, post("accept", accept))

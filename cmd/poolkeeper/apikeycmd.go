@@ -99,17 +99,22 @@ func (n newKey) request(now time.Time) (adminwire.NewAPIKey, error) {
 // one it is.
 func (c *console) createKey(ctx context.Context, client *adminapi.Client, call adminapi.Call, n newKey) error {
 	answer, err := client.Do(ctx, call)
-	if err != nil || c.json {
-		return c.orJSON(answer, err)
-	}
 	var made adminwire.CreatedKey
-	if err := answer.Into(&made); err != nil {
+	if err == nil {
+		err = answer.Into(&made)
+	}
+	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(c.app.Stdout, printable(made.Text)); err != nil {
+	if c.json {
+		err = c.printJSON(answer.Body)
+	} else {
+		_, err = fmt.Fprintln(c.app.Stdout, printable(made.Text))
+	}
+	if err != nil {
 		return fmt.Errorf("the key %s was made and could not be printed; revoke it: %w", printable(made.Key.Prefix), err)
 	}
-	if n.quiet {
+	if n.quiet || c.json {
 		return nil
 	}
 	c.note("this is the key %s of %s, which %s; it cannot be shown again", printable(made.Key.Prefix), printable(made.Key.Tenant), abilityOf(made.Key))

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/poolkeeper/poolkeeper/config"
 )
@@ -115,10 +116,25 @@ Exit codes:
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	root.AddCommand(a.serveCommand(), a.devCommand(), a.configCommand(), a.versionCommand())
 	a.operate(root)
 	return root
+}
+
+// flagError says what a flag wants, not what reads it.
+func flagError(err error) error {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	wants, known := map[string]string{
+		"int": "a whole number", "int64": "a whole number", "uint64": "a whole number from 0 on", "float64": "a number", "bool": "true or false",
+	}[wrong.GetFlag().Value.Type()]
+	if !known {
+		return err
+	}
+	return fmt.Errorf("--%s %q must be %s", wrong.GetFlag().Name, printable(wrong.GetValue()), wants)
 }
 
 // noArgs is cobra.NoArgs with the exit code of a usage error.

@@ -28,6 +28,9 @@ func (c *console) auditListCommand() *cobra.Command {
 		Example: "  poolkeeper audit list\n  poolkeeper audit list --tenant acme --json",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLimit(cmd, limit); err != nil {
+				return err
+			}
 			query := queryOf("tenant", tenant, "before", number(before), "limit", number(limit))
 			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
 				return c.listEvents(ctx, client, query)

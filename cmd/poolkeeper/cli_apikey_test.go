@@ -105,11 +105,13 @@ func TestAKeyThatCannotBePrintedIsNamed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(answers())
 	defer server.Close()
-	var stderr strings.Builder
-	app := &App{Stdout: full{}, Stderr: &stderr, Env: []string{"POOLKEEPER_SERVER=" + server.URL}}
-	code := app.Run(t.Context(), []string{"apikey", "create", "acme"})
-	if want := "poolkeeper: the key pk_m2k8vq0x7c4d was made and could not be printed; revoke it: no room\n"; code != exitFailed || stderr.String() != want {
-		t.Errorf("%d %q", code, stderr.String())
+	for _, flag := range []string{"--quiet", "--json"} {
+		var stderr strings.Builder
+		app := &App{Stdout: full{}, Stderr: &stderr, Env: []string{"POOLKEEPER_SERVER=" + server.URL}}
+		code := app.Run(t.Context(), []string{"apikey", "create", "acme", flag})
+		if want := "poolkeeper: the key pk_m2k8vq0x7c4d was made and could not be printed; revoke it: no room\n"; code != exitFailed || stderr.String() != want {
+			t.Errorf("%s: %d %q", flag, code, stderr.String())
+		}
 	}
 }
 

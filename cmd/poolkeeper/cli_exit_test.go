@@ -35,6 +35,7 @@ func TestARefusalOfTheServerHasItsExitCodeAndOneSentence(t *testing.T) {
 		{"tenant add acme", "POST /tenants", problem(401, "unauthorized", "Who?", ""), "the admin API needs one of its tokens: --token-from says where it is, or POOLKEEPER_TOKEN has it", exitFailed},
 		{"tenant add acme", "POST /tenants", problem(422, "migration_failed", "The operation failed", "a\x1bb"), "The operation failed: a\uFFFDb", exitFailed},
 		{"tenant add acme", "POST /tenants", "400 Client sent an HTTP request to an HTTPS server.\n", "not an answer of the admin API: http://SERVER speaks TLS, and its URL begins with https://; --server must name the admin API", exitFailed},
+		{"tenant list", "GET /tenants?limit=100", problem(404, "not_found", "There is nothing at this path", ""), "there is no such thing as was asked for at http://SERVER; --server must name the admin API", exitFailed},
 		{"tenant add acme", "POST /tenants", `502 <html>`, "not an answer of the admin API: http://SERVER answers with status 502; --server must name the admin API", exitFailed},
 	} {
 		t.Run(c.line, func(t *testing.T) {
@@ -105,6 +106,20 @@ func TestACommandLineThatMakesNoSenseAsksNobody(t *testing.T) {
 		"apikey expire acme pk_m2k8vq0x7c4d --never --at 1d": "--at TIME, or --never",
 		"apikey expire acme pk_m2k8vq0x7c4d --at later":      "--at \"later\" must be",
 		"tenant list --direct --server http://x":             "leave out --server",
+		"tenant list --server http://alice:hunter2@x":        "must be a URL without a login",
+		"tenant list --ca x --server http://a:hunter2@x":     "must be a URL without a login",
+		"tenant add acme --rate NaN":                         "--rate NaN must be a number such as 5 or 0.5",
+		"tenant add acme --rate Inf":                         "--rate +Inf must be a number such as 5 or 0.5",
+		"tenant add acme --rate often":                       "--rate \"often\" must be a number\n",
+		"tenant add acme --max-conns many":                   "--max-conns \"many\" must be a whole number\n",
+		"tenant set acme --name A --if-version -1":           "--if-version \"-1\" must be a whole number from 0 on\n",
+		"audit list --before x":                              "--before \"x\" must be a whole number\n",
+		"audit list --limit 0":                               "--limit must be at least 1",
+		"operations list --limit -1":                         "--limit must be at least 1",
+		"completion tcsh":                                    "unknown command \"tcsh\"",
+		"version --json":                                     "poolkeeper version has no use for --json",
+		"config show --json":                                 "poolkeeper config show has no use for --json",
+		"serve --direct":                                     "poolkeeper serve has no use for --direct",
 	} {
 		code, stdout, stderr := faked(t, nobody, strings.Fields(line)...)
 		if code != exitUsage || !strings.Contains(stderr, want) || stdout != "" || strings.Contains(stderr, "hunter2") {

@@ -138,7 +138,7 @@ func TestOperatorsReachAnAdminListenerOfAPrivateAuthority(t *testing.T) {
 func TestTLSWithAServerThatHasNoneIsSaidSo(t *testing.T) {
 	t.Parallel()
 	code, _, stderr := faked(t, fakeAdmin{}, "tenant", "list")
-	if code != exitUnknown {
+	if code != exitFailed || !strings.Contains(stderr, "--server must name the admin API") { // plain HTTP goes through
 		t.Fatalf("%d %s", code, stderr)
 	}
 	p := start(t, "serve", "--config", serveConfig(t, ""))

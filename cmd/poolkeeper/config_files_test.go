@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,5 +33,30 @@ func TestConfigCheckReadsTheFilesThatAStartNeeds(t *testing.T) {
 		if right := code == exitOK && stderr == ""; right != (c.want == "") || !strings.Contains(stderr, c.want) || strings.Contains(stdout, "is right") != right {
 			t.Errorf("want %q: %d %q %q", c.want, code, stdout, stderr)
 		}
+	}
+}
+
+func TestARefusedFileIsToldWithTheMistakeThatTheOthersFollowFrom(t *testing.T) {
+	t.Parallel()
+	path := write(t, filepath.Join(t.TempDir(), "poolkeeper.yaml"), "clusters: {main: {dsn: postgres://app@localhost/app}}\n"+
+		"router: {resolvers: [path]}\nplants: {free: {cluster: main}}\ntenants: {acme: {plan: free, isolation: schema}}\n")
+	found := errors.New(`tenants.acme.plan: is "free", which is no plan`) // what the source of tenants sees
+	if err := wholeStory(path, nil, found); err == nil || !strings.Contains(err.Error(), "plants: is no setting; did you mean plans?") || !strings.Contains(err.Error(), "which is no plan") {
+		t.Errorf("%v", err)
+	}
+	write(t, path, "clusters: {main: {dsn: postgres://app@localhost/app}}\nrouter: {resolvers: [path]}\n")
+	if err := wholeStory(path, nil, found); !errors.Is(err, found) {
+		t.Errorf("of a file that is mended meanwhile: %v", err)
+	}
+	if err := wholeStory(path, nil, nil); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAFileThatCannotBeReadIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if code, _, stderr := execute(t, nil, "config", "check", "-c", folder); code != exitFailed || stderr != folder+": cannot be read: is a directory\n" {
+		t.Errorf("%d %q", code, stderr)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,27 +51,35 @@ func (a *App) operate(root *cobra.Command) {
 	}
 	root.AddCommand(commands...)
 	root.CompletionOptions.DisableDefaultCmd = false
-	hideFromOthers(root, commands)
+	completeNamed(root)
+	keepFromOthers(root, commands)
 }
 
-// hideFromOthers keeps the flags of the operators' commands out of the help of
-// commands that have no use for them.
-func hideFromOthers(root *cobra.Command, operators []*cobra.Command) {
+// keepFromOthers keeps the flags of the operators' commands out of the help of
+// commands that have no use for them, and refuses them there.
+func keepFromOthers(root *cobra.Command, operators []*cobra.Command) {
+	names := []string{"server", "token-from", "ca", "cert", "key", "direct", "json", "no-color"}
+	useful := func(cmd *cobra.Command) bool {
+		for cmd.HasParent() && cmd.Parent() != root {
+			cmd = cmd.Parent()
+		}
+		return cmd == root || slices.Contains(operators, cmd)
+	}
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		top := cmd
-		for top.HasParent() && top.Parent() != root {
-			top = top.Parent()
-		}
-		wanted := top == root
-		for _, o := range operators {
-			wanted = wanted || o == top
-		}
-		for _, name := range []string{"server", "token-from", "ca", "cert", "key", "direct", "json", "no-color"} {
-			root.PersistentFlags().Lookup(name).Hidden = !wanted
+		for _, name := range names {
+			root.PersistentFlags().Lookup(name).Hidden = !useful(cmd)
 		}
 		help(cmd, args)
 	})
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		for _, name := range names {
+			if name != "no-color" && root.PersistentFlags().Changed(name) && !useful(cmd) { // who has none wants none
+				return usageError{fmt.Errorf("%s has no use for --%s", cmd.CommandPath(), name)}
+			}
+		}
+		return nil
+	}
 }
 
 // with connects, runs do, and gives what went wrong its exit code.
@@ -95,6 +104,9 @@ func (c *console) connect(ctx context.Context) (client *adminapi.Client, closing
 		return c.connectDirect(ctx)
 	}
 	cfg := adminapi.Config{Server: c.address()}
+	if strings.Contains(cfg.Server, "@") { // what stands before it may be a password, which nobody repeats
+		return nil, nil, usageError{fmt.Errorf("--server must be a URL without a login, such as %s; --token-from says where the token is", defaultServer)}
+	}
 	if cfg.Token, err = c.token(); err != nil {
 		return nil, nil, err
 	}

@@ -18,6 +18,16 @@ const (
 	completeMost   = "50"
 )
 
+// completeNamed has a shell that nobody knows be a usage error, and no script for
+// one to load.
+func completeNamed(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if cmd, _, err := root.Find([]string{"completion"}); err == nil {
+		cmd.Args = noArgs
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+}
+
 // completer answers the shell. It never fails: a shell that cannot complete
 // stays silent.
 type completer func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective)

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/poolkeeper/config"
-	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -121,7 +120,7 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 	if err != nil {
 		return err
 	}
-	p, err := newPlane(r.cfg, r.log)
+	p, err := newPlane(r.cfg, m, r.log)
 	if err != nil {
 		return err
 	}
@@ -131,10 +130,10 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 	if err != nil {
 		return err
 	}
-	if err := r.tenants(ctx, p, m); err != nil {
+	if err := r.tenants(ctx, p); err != nil {
 		return errors.Join(err, s.closePools())
 	}
-	declaring := newDeclaring(p, r.cfg, m, r.log)
+	declaring := newDeclaring(p, r.cfg, r.log)
 	reload.begin(s.keeper, declaring.changed)
 	return s.run(ctx, func(at Addresses) {
 		tenants, err := allTenants(ctx, p.db)
@@ -148,8 +147,8 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 
 // tenants makes the tenants of the file real before anybody is served, so that
 // the first look shows them all.
-func (r *devRun) tenants(ctx context.Context, p *plane, m *metrics.Metrics) error {
-	failed, err := p.declare(ctx, r.cfg.Documents, m.Onboarded)
+func (r *devRun) tenants(ctx context.Context, p *plane) error {
+	failed, err := p.declare(ctx, r.cfg.Documents)
 	if err == nil && len(failed) > 0 && p.db.Count()[registry.StatusActive] == 0 {
 		err = failed[0] // there is nobody to serve
 	}

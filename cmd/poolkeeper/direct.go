@@ -24,7 +24,7 @@ func (a *App) direct(ctx context.Context, path string) (transport http.RoundTrip
 		cfg.Log.Level = "warn" // what a server tells of its requests is no news to whoever asks
 	}
 	log := newLog(cfg.Log, a.Stderr)
-	p, err := newPlane(cfg, log)
+	p, err := newPlane(cfg, nil, log)
 	if err != nil {
 		return nil, nil, err
 	}

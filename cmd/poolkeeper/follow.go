@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/config"
-	"github.com/poolkeeper/poolkeeper/metrics"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
@@ -15,10 +14,9 @@ import (
 // database: plans are taken over at once, and what the file declares of
 // tenants is brought about one file after the other, the newest last.
 type declaring struct {
-	plane   *plane
-	metrics *metrics.Metrics
-	log     *slog.Logger
-	apply   bool // onboard.at_start
+	plane *plane
+	log   *slog.Logger
+	apply bool // onboard.at_start
 
 	// mu guards next, the documents that wait to be applied; nil for none.
 	mu   sync.Mutex
@@ -26,8 +24,8 @@ type declaring struct {
 	wake chan struct{}
 }
 
-func newDeclaring(p *plane, cfg *config.Config, m *metrics.Metrics, log *slog.Logger) *declaring {
-	d := &declaring{plane: p, metrics: m, log: log, apply: cfg.Onboard.AtStart, wake: make(chan struct{}, 1)}
+func newDeclaring(p *plane, cfg *config.Config, log *slog.Logger) *declaring {
+	d := &declaring{plane: p, log: log, apply: cfg.Onboard.AtStart, wake: make(chan struct{}, 1)}
 	if d.apply {
 		d.offer(cfg.Documents)
 	}
@@ -79,7 +77,7 @@ func (d *declaring) run(ctx context.Context) {
 		d.mu.Lock()
 		docs := d.next
 		d.mu.Unlock()
-		_, err := d.plane.declare(ctx, docs, d.metrics.Onboarded)
+		_, err := d.plane.declare(ctx, docs)
 		retry.Stop()
 		if err == nil || ctx.Err() != nil {
 			continue

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -30,6 +31,14 @@ func group(use, short, long string) *cobra.Command {
 	}
 }
 
+// checkLimit refuses a page of nothing.
+func checkLimit(cmd *cobra.Command, limit int) error {
+	if cmd.Flags().Changed("limit") && limit < 1 {
+		return usageError{errors.New("--limit must be at least 1")}
+	}
+	return nil
+}
+
 // arguments wants as many arguments as it has names.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -52,6 +61,9 @@ func (c *console) operationsListCommand() *cobra.Command {
 		Example: "  poolkeeper operations list --state running\n  poolkeeper operations list --tenant acme --limit 5",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLimit(cmd, limit); err != nil {
+				return err
+			}
 			query := queryOf("tenant", tenant, "state", state, "before", before, "limit", number(limit))
 			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
 				return c.listOperations(ctx, client, query)

@@ -33,7 +33,9 @@ func (c *console) coded(cmd *cobra.Command, err error) error {
 	if _, done := errors.AsType[exitError](err); done || err == nil {
 		return err
 	}
-	if problem, ok := errors.AsType[*adminapi.ProblemError](err); ok {
+	if problem, ok := errors.AsType[*adminapi.ProblemError](err); ok && problem.Code == "not_found" { // as the data listener says
+		return exitError{exitFailed, fmt.Errorf("there is no such thing as was asked for at %s; --server must name the admin API", c.address())}
+	} else if ok {
 		return exitError{codeOf(problem), errors.New(refusal(cmd, problem))}
 	}
 	switch {

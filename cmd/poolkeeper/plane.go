@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -28,7 +27,7 @@ type plane struct {
 
 // newPlane connects to nothing; open does. It is nil when the configuration
 // has no control database.
-func newPlane(cfg *config.Config, log *slog.Logger) (*plane, error) {
+func newPlane(cfg *config.Config, observer lifecycle.Observer, log *slog.Logger) (*plane, error) {
 	if cfg.Control.DSN.IsZero() {
 		return nil, nil //nolint:nilnil // there is none, which is no error
 	}
@@ -43,7 +42,8 @@ func newPlane(cfg *config.Config, log *slog.Logger) (*plane, error) {
 		return nil, err
 	}
 	operator := lifecycle.New(lifecycle.Deps{
-		Control: db, Provisioner: provisioner, Clusters: cfg.Clusters, Plans: cfg.Plans, Config: cfg.Onboard, Log: log,
+		Control: db, Provisioner: provisioner, Clusters: cfg.Clusters, Plans: cfg.Plans, Config: cfg.Onboard,
+		Observer: observer, Log: log,
 	})
 	return &plane{
 		db: db, operator: operator, provisioner: provisioner, clusters: cfg.Clusters, dsn: cfg.Control.DSN, log: log,
@@ -93,8 +93,36 @@ func (p *plane) share(cluster string, keeper *pools.Keeper) int {
 	return conns + 1 // and the one that listens
 }
 
-// open connects to the control database and reads the tenants.
+// How long to wait before the control database is tried again; doubled with
+// every failure.
+const (
+	firstReach = 500 * time.Millisecond
+	lastReach  = 10 * time.Second
+)
+
+// reach waits for the control database while it is away: a server that starts
+// while it is would otherwise have to be started again by somebody.
+func (p *plane) reach(ctx context.Context) error {
+	for wait := firstReach; ; wait = min(2*wait, lastReach) {
+		away, err := p.db.Reach(ctx)
+		if err == nil || !away {
+			return err
+		}
+		p.log.ErrorContext(ctx, "the control database cannot be reached; nothing is served before it can", "again_in", wait, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// open connects to the control database, once it is there, and reads the
+// tenants.
 func (p *plane) open(ctx context.Context) error {
+	if err := p.reach(ctx); err != nil {
+		return fmt.Errorf("control database: %w", err)
+	}
 	if err := p.db.Open(ctx); err != nil {
 		return fmt.Errorf("control database: %w", err)
 	}
@@ -112,7 +140,7 @@ func (p *plane) close() {
 
 // declare brings about what the file declares. A tenant that fails does not
 // keep the others from it.
-func (p *plane) declare(ctx context.Context, docs []registry.Document, onboarded func(error)) (failed []error, err error) {
+func (p *plane) declare(ctx context.Context, docs []registry.Document) (failed []error, err error) {
 	begun := time.Now()
 	changes := 0
 	err = p.operator.Reconcile(ctx, docs, func(c lifecycle.ApplyChange) {
@@ -120,11 +148,9 @@ func (p *plane) declare(ctx context.Context, docs []registry.Document, onboarded
 		if c.Error != "" {
 			failed = append(failed, fmt.Errorf("tenant %s could not be onboarded: %s", c.Tenant, c.Error))
 			p.log.ErrorContext(ctx, "tenant is not as the file declares it", "tenant", c.Tenant, "action", c.Action, "error", c.Error)
-			onboarded(errors.New(c.Error))
 			return
 		}
 		p.log.InfoContext(ctx, "tenant is as the file declares it", "tenant", c.Tenant, "action", c.Action)
-		onboarded(nil)
 	})
 	if err == nil && changes > 0 {
 		p.log.InfoContext(ctx, "the file was applied", "changes", changes, "failed", len(failed), "took", time.Since(begun).Round(time.Millisecond))

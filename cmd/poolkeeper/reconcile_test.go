@@ -64,9 +64,7 @@ func TestASavedFileIsReconciledWhileServing(t *testing.T) {
 	declare(t, path, fmt.Sprintf(plans, 3)+"tenants:\n  "+one+": {plan: small, isolation: schema}\n")
 	within(t, patience, "what has gone from the file to be suspended", func() bool { return r.status(t, two) == "suspended" })
 	within(t, patience, "it to be refused", func() bool { status, _ := r.sql(t, two); return status == http.StatusNotFound })
-	if !strings.Contains(p.stderr.String(), `tenant=`+two+` action=suspend`) {
-		t.Errorf("the log does not tell of it:\n%s", p.stderr.String())
-	}
+	p.eventually(t, "the log to tell of it", func() bool { return strings.Contains(p.stderr.String(), `tenant=`+two+` action=suspend`) })
 	declare(t, path, fmt.Sprintf(plans, 3)+"tenants:\n  "+one+": {plan: small, isolation: schema}\n  "+two+": {plan: small, isolation: schema}\n")
 	within(t, patience, "it to come back", func() bool { status, _ := r.sql(t, two); return status == http.StatusOK })
 	for _, id := range []string{one, two} {

@@ -30,8 +30,10 @@ func TestARedisThatIsNotThereIsInTheLogOnce(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 	}
+	const told = "the shared store cannot be asked"
+	within(t, patience, "the log to say so", func() bool { return strings.Contains(r.stderr.String(), told) })
 	log := r.stderr.String()
-	if strings.Count(log, "the shared store cannot be asked") != 1 || !strings.Contains(log, "for=admission.redis") || strings.Contains(log, "hush") {
+	if strings.Count(log, told) != 1 || !strings.Contains(log, "for=admission.redis") || strings.Contains(log, "hush") {
 		t.Errorf("the log:\n%s", log)
 	}
 	for line := range strings.Lines(log) {

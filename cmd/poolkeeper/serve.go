@@ -45,7 +45,7 @@ func (a *App) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	p, err := newPlane(cfg, log)
+	p, err := newPlane(cfg, m, log)
 	if err != nil {
 		return err
 	}
@@ -98,10 +98,13 @@ type controlled struct {
 func (a *App) serveControlled(ctx context.Context, cfg *config.Config, c controlled) error {
 	defer c.plane.close()
 	s, err := c.start(ctx, cfg)
+	if err != nil && ctx.Err() != nil {
+		return nil // it was told to stop before it got to serving
+	}
 	if err != nil {
 		return err
 	}
-	declaring := newDeclaring(c.plane, cfg, c.metrics, c.log)
+	declaring := newDeclaring(c.plane, cfg, c.log)
 	c.reload.begin(s.keeper, declaring.changed)
 	return s.run(ctx, a.serving, c.followFile, declaring.run, c.plane.operator.Stock)
 }
@@ -117,6 +120,7 @@ func (c *controlled) start(ctx context.Context, cfg *config.Config) (*system, er
 	if err := c.plane.open(ctx); err != nil {
 		return nil, errors.Join(err, s.closePools())
 	}
+	c.metrics.WatchControl(func() metrics.Control { return metrics.Control(c.plane.db.Following()) })
 	return s, nil
 }
 
@@ -151,13 +155,26 @@ func fileSource(cfg *config.Config, clusters map[string]registry.Cluster, env []
 		Check:    reload.file.Check,
 		Reloaded: func(added, changed, removed int, err error) {
 			m.Reloaded(err)
-			logReload(log, added, changed, removed, err)
+			logReload(log, added, changed, removed, wholeStory(cfg.Path(), env, err))
 			if err == nil {
 				reload.takeOver()
 			}
 		},
 	})
 	return file, reload, err
+}
+
+// wholeStory is all that is wrong with a file that was refused: the source reads
+// its tenants before anybody reads the rest, and what is wrong with them may
+// follow from that, as when the key plans is misspelt.
+func wholeStory(path string, env []string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, all := config.Load(path, env); all != nil {
+		return all
+	}
+	return err
 }
 
 // logReload gives each problem of a refused file a line.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 
@@ -102,6 +103,9 @@ func (n *newTenant) request(a *App, id string, given *pflag.FlagSet) (adminwire.
 	}
 	if err := n.sizes(&r); err != nil {
 		return r, err
+	}
+	if rate := r.Limits.Rate; math.IsNaN(rate) || math.IsInf(rate, 0) { // which JSON does not have
+		return r, usageError{fmt.Errorf("--rate %v must be a number such as 5 or 0.5", rate)}
 	}
 	var err error
 	r.Labels, err = labelsOf(n.labels)

@@ -56,7 +56,8 @@ func (o *Operator) beginProvision(ctx context.Context, by Actor, kind string, id
 
 // makeReal provisions the tenant and then lets it be served. What went wrong
 // is written into its record.
-func (o *Operator) makeReal(ctx context.Context, j *job, id registry.ID) error {
+func (o *Operator) makeReal(ctx context.Context, j *job, id registry.ID) (err error) {
+	defer func() { o.deps.Observer.Onboarded(err) }()
 	r, err := o.db.Record(ctx, id)
 	if err == nil {
 		err = provisionable(r)

@@ -19,6 +19,9 @@ func (o *Operator) noteMigrated(ctx context.Context, r *control.Record, m onboar
 		}
 		failure = clip(m.Err.Error())
 	}
+	if m.Err != nil || len(m.Applied) > 0 {
+		o.deps.Observer.Migrated(m.Err)
+	}
 	if r.Migrated == m.To && r.MigrationError == failure {
 		return
 	}

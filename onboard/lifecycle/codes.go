@@ -8,12 +8,16 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry/control"
 )
 
-const codePartly = "partly_failed"
+const (
+	codePartly    = "partly_failed"
+	codeCancelled = "cancelled"
+	codeBusy      = "busy"
+)
 
 // codeOf is the stable code of an operation's error, for programs.
 func codeOf(err error) string {
 	if busy := (*control.BusyError)(nil); errors.As(err, &busy) {
-		return "busy"
+		return codeBusy
 	}
 	if migration := (*onboard.MigrationError)(nil); errors.As(err, &migration) {
 		return "migration_failed"

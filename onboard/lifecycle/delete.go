@@ -54,7 +54,11 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 		return err
 	}
 	j.step("mark of the deletion")
+	asked := r.CreatedAt
 	marked, err := o.db.Update(ctx, r.ID, 0, func(r *control.Record) error {
+		if !r.CreatedAt.Equal(asked) {
+			return refuse(ErrState, "%s is another tenant by now; the one that was to be deleted is gone", r.ID)
+		}
 		if err := deletable(r); err != nil {
 			return err
 		}

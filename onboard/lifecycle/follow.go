@@ -101,6 +101,9 @@ func (o *Operator) Cancel(ctx context.Context, by Actor, id string) (control.Ope
 			return op, refuse(ErrState, "operation %s has ended", id)
 		}
 	}
+	if op := j.snapshot(); op.State != control.Running { // its end is being written down
+		return op, refuse(ErrState, "operation %s has ended", id)
+	}
 	j.cancel()
 	o.audit(ctx, by, "operation.cancel", j.op.Tenant, map[string]string{"operation": id}, nil)
 	err := j.follow(ctx, func(control.Operation) error { return nil })

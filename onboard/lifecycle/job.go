@@ -44,6 +44,7 @@ func (o *Operator) begin(ctx context.Context, op control.Operation, work func(co
 	if err != nil {
 		return control.Operation{}, err
 	}
+	o.deps.Observer.OperationBegan(op.Kind)
 	go func() {
 		defer o.working.Done()
 		defer o.closeJob(j)
@@ -187,10 +188,11 @@ func (j *job) finish(ctx context.Context, err error) {
 		case j.operator.lifetime.Err() != nil:
 			op.State, op.Error, op.Code = control.Interrupted, errStopped.Error(), "interrupted"
 		case errors.Is(context.Cause(ctx), errCancelled):
-			op.State, op.Error, op.Code = control.Failed, errCancelled.Error(), "cancelled"
+			op.State, op.Error, op.Code = control.Failed, errCancelled.Error(), codeCancelled
 		default:
 			op.State, op.Error, op.Code = control.Failed, err.Error(), codeOf(err)
 		}
 	})
+	j.operator.deps.Observer.OperationEnded(j.op.Kind, outcomeOf(j.op))
 	j.operator.log.Info("operation ended", "operation", j.op.ID, "kind", j.op.Kind, "tenant", j.op.Tenant.String(), "state", j.op.State, "error", j.op.Error)
 }

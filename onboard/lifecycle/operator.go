@@ -39,6 +39,8 @@ type Deps struct {
 	// Step is told every step of an operation once it is written down and
 	// before it begins. May be nil.
 	Step func(kind, step string)
+	// Observer may be nil.
+	Observer Observer
 	// Log gets what Audit gets, and what nobody waits for. nil means silence.
 	Log *slog.Logger
 }
@@ -70,6 +72,9 @@ func New(d Deps) *Operator {
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Observer == nil {
+		d.Observer = unobserved{}
 	}
 	// Operations belong to no request.
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -119,6 +124,13 @@ func (o *Operator) Events(ctx context.Context, tenant registry.ID, before int64,
 
 // ExportFolder is where exports lie.
 func (o *Operator) ExportFolder() string { return o.deps.Config.Exports }
+
+// Note writes down what was done to a running server, such as pool.evict,
+// which is none of an Operator's own works. The tenant may be zero. detail
+// holds no secret.
+func (o *Operator) Note(ctx context.Context, by Actor, action string, id registry.ID, detail any) {
+	o.audit(ctx, by, action, id, detail, nil)
+}
 
 // audit writes down what was done. The work is done by then: a trail that
 // cannot be written is logged, not an error of the work.

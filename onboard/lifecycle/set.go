@@ -119,9 +119,37 @@ func (p Patch) fields() map[string]any {
 		fields["labels"] = p.Labels
 	}
 	if p.Limits != nil {
-		fields["limits"] = *p.Limits
+		fields["limits"] = p.Limits.fields()
 	}
 	return fields
+}
+
+// fields names the limits that a patch changes as files and the admin API do.
+func (l *LimitsPatch) fields() map[string]any {
+	fields := map[string]any{}
+	put(fields, map[string]*int{
+		"max_conns": l.MaxConns, "queue": l.Queue, "guaranteed_conns": l.GuaranteedConns, "weight": l.Weight,
+		"burst": l.Burst, "in_flight": l.InFlight,
+	})
+	put(fields, map[string]*int64{"max_body": l.MaxBody, "max_result": l.MaxResult})
+	put(fields, map[string]*float64{"rate": l.Rate})
+	for name, d := range map[string]*time.Duration{
+		"statement_timeout": l.StatementTimeout, "idle_in_transaction_timeout": l.IdleInTransactionTimeout, "idle_after": l.IdleAfter,
+		"queue_timeout": l.QueueTimeout, "cache_for": l.CacheFor,
+	} {
+		if d != nil {
+			fields[name] = d.String()
+		}
+	}
+	return fields
+}
+
+func put[T any](fields map[string]any, values map[string]*T) {
+	for name, v := range values {
+		if v != nil {
+			fields[name] = *v
+		}
+	}
 }
 
 // connLimits is what the login's settings on the server follow from.

@@ -38,7 +38,7 @@ func (o *Operator) record(ctx context.Context, s Spec) (*control.Record, error) 
 	}
 	underlay(&r.Tenant, plan)
 	if r.Cluster == "" {
-		if r.Cluster, err = o.place(ctx); err != nil {
+		if r.Cluster, err = o.place(ctx, nil); err != nil {
 			return nil, err
 		}
 	}

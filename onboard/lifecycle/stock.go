@@ -56,8 +56,12 @@ func (o *Operator) restock(ctx context.Context) error {
 			return err
 		}
 		fitting, failed := o.mend(ctx, spares)
+		on := map[string]int{}
+		for _, s := range spares {
+			on[s.Tenant.Cluster]++
+		}
 		for ; fitting < o.deps.Config.Spares && ctx.Err() == nil; fitting++ {
-			if err := o.makeSpare(ctx); err != nil {
+			if err := o.makeSpare(ctx, on); err != nil {
 				return errors.Join(failed, err)
 			}
 		}
@@ -81,6 +85,8 @@ func (o *Operator) mend(ctx context.Context, spares []control.Spare) (fitting in
 			continue
 		case !s.Ready:
 			err = errors.Join(err, o.finishSpare(ctx, s))
+		case s.Migrated < o.deps.Provisioner.Latest(&s.Tenant):
+			err = errors.Join(err, o.bringUp(ctx, s))
 		}
 		fitting++
 	}
@@ -109,15 +115,36 @@ func (o *Operator) withdraw(ctx context.Context, s control.Spare) error {
 	return o.throwAway(ctx, &s)
 }
 
-func (o *Operator) makeSpare(ctx context.Context) error {
+// bringUp migrates a spare that is behind, so that whoever claims it need not
+// wait for that. Nobody can take it meanwhile.
+func (o *Operator) bringUp(ctx context.Context, s control.Spare) error {
+	ours, err := o.db.WithdrawSpare(ctx, s.ID)
+	if err != nil || !ours {
+		return err
+	}
+	return o.finishSpare(ctx, s)
+}
+
+// makeSpare makes one where the next tenants will be placed; on is how many
+// there are on each cluster.
+func (o *Operator) makeSpare(ctx context.Context, on map[string]int) error {
 	id, err := registry.ParseID("spare-" + strings.ToLower(rand.Text()[:12]))
 	if err != nil {
 		return err
 	}
-	r, err := o.record(ctx, Spec{Tenant: registry.Tenant{ID: id, Plan: o.deps.Config.SparePlan}})
+	wanted := registry.Tenant{ID: id, Plan: o.deps.Config.SparePlan}
+	plan, err := o.plan(wanted.Plan)
+	if err == nil && plan.Cluster == "" {
+		wanted.Cluster, err = o.place(ctx, on)
+	}
 	if err != nil {
 		return err
 	}
+	r, err := o.record(ctx, Spec{Tenant: wanted})
+	if err != nil {
+		return err
+	}
+	on[r.Cluster]++
 	s := control.Spare{ID: id, Plan: o.deps.Config.SparePlan, Tenant: r.Tenant}
 	if err := o.db.AddSpare(ctx, s); err != nil {
 		return err
