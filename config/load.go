@@ -22,8 +22,11 @@ func Load(path string, env []string) (*Config, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, Problems{{File: path, Message: "there is no such file; --config names another"}}
 	}
+	if failed, ok := errors.AsType[*os.PathError](err); ok {
+		err = failed.Err // the problem names the file
+	}
 	if err != nil {
-		return nil, Problems{{File: path, Message: err.Error()}}
+		return nil, Problems{{File: path, Message: fmt.Sprintf("cannot be read: %v", err)}}
 	}
 	return Parse(path, data, env)
 }

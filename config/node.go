@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 
@@ -47,16 +45,9 @@ func (l *loading) document(data []byte) (*yaml.Node, error) {
 	return root, nil
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
 // syntax turns the parser's error into a problem with its line.
 func (l *loading) syntax(err error) error {
-	text, line := err.Error(), 0
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
-		line, _ = strconv.Atoi(m[1]) // "" is no line
-		text = text[len(m[0]):]
-	}
-	return l.fatal(line, "this is not YAML: "+text)
+	return l.fatal(registry.Syntax(err))
 }
 
 func (l *loading) fatal(line int, message string) error {

@@ -1,6 +1,9 @@
 package onboard
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // The parts that have tests of their own.
 var (
@@ -27,3 +30,6 @@ func (m *KeyedMutex) Len() int {
 	defer m.k.mu.Unlock()
 	return len(m.k.keys)
 }
+
+// Patience has connections wait so long for a server.
+func (p *Provisioner) Patience(d time.Duration) { p.way.patience = d }

@@ -63,8 +63,9 @@ func (p *Provisioner) VersionOf(ctx context.Context, t *registry.Tenant) (int64,
 }
 
 // Versions reads the version of each tenant from its own table, on few
-// connections; told hears it as From and To. workers and the returned error
-// are as in Migrate.
+// connections; told hears it as From and To, with ErrMigrations for one that
+// lacks a file with a lower number. workers and the returned error are as in
+// Migrate.
 func (p *Provisioner) Versions(ctx context.Context, tenants []*registry.Tenant, workers int, told func(Migrated)) error {
 	return p.fleet(ctx, tenants, MigrateOptions{Workers: workers}, p.lookOne, told)
 }
@@ -93,8 +94,9 @@ func (p *Provisioner) fleet(ctx context.Context, tenants []*registry.Tenant, o M
 			queue <- j
 		}
 		close(queue)
+		silence := &silence{}
 		for range min(p.workers(o), len(of)) {
-			running.Go(func() { (&worker{p: p, lock: o.Lock, do: do}).run(ctx, queue, results) })
+			running.Go(func() { (&worker{p: p, lock: o.Lock, do: do, silence: silence}).run(ctx, queue, results) })
 		}
 	}
 	go func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,6 +22,29 @@ type worker struct {
 	// home is in the administrator's own database, for one who is let into a
 	// tenant's database only as a member of its owner. nil until it is needed.
 	home *admin
+	// silence is what the workers of the cluster share.
+	silence *silence
+}
+
+// silence is of a server that did not let the administrator in, in time. The
+// other tenants of that server need not wait as long, one after the other.
+type silence struct{ why atomic.Pointer[error] }
+
+// noted remembers an error that was silence, and returns it. The work's own
+// end is none of the server's.
+func (s *silence) noted(ctx context.Context, err error) error {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok && ctx.Err() == nil && pgconn.Timeout(err) {
+		s.why.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// broken is nil until there was silence.
+func (s *silence) broken() error {
+	if why := s.why.Load(); why != nil {
+		return fmt.Errorf("left out, because the server does not answer: %w", *why)
+	}
+	return nil
 }
 
 // run works until the queue is empty or ctx has ended.
@@ -63,6 +87,9 @@ func (w *worker) forget(ctx context.Context) {
 // one works on one place, when nobody else does. The tenant's lock comes
 // first: who has it may be waiting for a turn.
 func (w *worker) one(ctx context.Context, j *job) (progress, error) {
+	if err := w.silence.broken(); err != nil {
+		return progress{}, err
+	}
 	if w.lock != nil && !j.pl.row() {
 		locked, unlock, err := w.lock(ctx, j.pl.tenant.ID)
 		if err != nil {
@@ -114,7 +141,7 @@ func (w *worker) onSession(ctx context.Context, j *job) (progress, error) {
 	}
 	if w.kept == nil {
 		if err := w.open(ctx, j.pl); err != nil {
-			return progress{}, errors.Join(absent(err, j.pl), w.leave(ctx, j.pl))
+			return progress{}, errors.Join(absent(w.silence.noted(ctx, err), j.pl), w.leave(ctx, j.pl))
 		}
 	}
 	done, err := w.do(ctx, w.kept, j)
@@ -180,6 +207,9 @@ func (p *Provisioner) lookOne(ctx context.Context, s *session, j *job) (progress
 	at, err := p.look(ctx, s, j.pl)
 	if err != nil && j.pl.trapped() {
 		err = p.cfg.explainLimit(ctx, err)
+	}
+	if err == nil {
+		err = j.course.passedBy(at)
 	}
 	return progress{from: at.newest(), to: at.newest()}, errors.Join(err, s.leave(ctx, j.pl))
 }

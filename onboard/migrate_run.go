@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
@@ -93,6 +94,23 @@ func (c course) steps(at standing) []int64 {
 		}
 	}
 	return versions
+}
+
+// passedBy names the files that came into the set when the place was past their
+// number: who only compares the newest numbers takes it for up to date.
+func (c course) passedBy(at standing) error {
+	newest := at.newest()
+	var names []string
+	for _, source := range c.set.all {
+		if source.Version < newest && !slices.Contains(at.versions, source.Version) {
+			names = append(names, source.Path)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return refuse(ErrMigrations, "it is at version %d and has not got %s, whose numbers are lower; give what is to be applied a number that is higher than all",
+		newest, strings.Join(names, ", "))
 }
 
 // ready lets the administrator act for the owner, makes the table of versions

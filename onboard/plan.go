@@ -107,10 +107,16 @@ func (p *Provisioner) administrator(cluster string) (*pgx.ConnConfig, error) {
 // target is where a connection string leads, and how it is dialled.
 func (p *Provisioner) target(field string, dsn registry.Secret, cluster string) (*pgx.ConnConfig, error) {
 	cfg, err := parseDSN(field, dsn)
-	if err == nil && p.way.dial != nil {
+	if err != nil {
+		return nil, err
+	}
+	if p.way.dial != nil {
 		cfg.DialFunc = p.way.dial(cluster)
 	}
-	return cfg, err
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = p.way.patience
+	}
+	return cfg, nil
 }
 
 // parseDSN hides what the parser says, because it may quote the text.

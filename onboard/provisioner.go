@@ -47,7 +47,9 @@ func New(cfg Config, clusters map[string]registry.Cluster, log *slog.Logger) (*P
 	if err != nil {
 		return nil, err
 	}
-	return &Provisioner{cfg: cfg, clusters: maps.Clone(clusters), log: log, tenants: tenants, shared: shared}, nil
+	p := &Provisioner{cfg: cfg, clusters: maps.Clone(clusters), log: log, tenants: tenants, shared: shared}
+	p.way.patience = min(patience, cfg.Timeout/2) // the rest is for saying so
+	return p, nil
 }
 
 // Provision makes the tenant's role, schema or database, privileges and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/semaphore"
@@ -12,13 +13,19 @@ import (
 // Connections is how many connections the work for one tenant takes at once.
 const Connections = 3
 
+// patience is how long opening a connection may take, its wait for room in the
+// budget included, when the connection string does not say. A server that is
+// silent would otherwise keep each tenant for Config.Timeout.
+const patience = 30 * time.Second
+
 // way is how connections are opened, and how many tenants of one cluster are
 // worked on side by side. The zero value is the driver's own way, without a
 // bound.
 type way struct {
-	dial    func(cluster string) pgconn.DialFunc
-	reserve func(ctx context.Context, cluster string) (release func(), err error)
-	atOnce  int
+	patience time.Duration // for one connection
+	dial     func(cluster string) pgconn.DialFunc
+	reserve  func(ctx context.Context, cluster string) (release func(), err error)
+	atOnce   int
 
 	mu    sync.Mutex
 	turns map[string]*semaphore.Weighted // by cluster; guarded by mu

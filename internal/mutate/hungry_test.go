@@ -26,8 +26,23 @@ func hungryMutations() []mutation {
 		},
 		{
 			breaks: "a stream's row is measured as JSON", file: "server/sqlwire/stream.go",
-			from: `if large = rows.exceeds(result.Values(), maxStreamRow); large {`, to: `if large = rows.exceeds(result.Values(), 1<<40); large {`,
+			from: `if large = rows.exceeds(result.Values(), int(maxRow)); large {`, to: `if large = rows.exceeds(result.Values(), 1<<40); large {`,
 			test: "TestAStreamsRowIsMeasuredAsJSONBeforeItIsWritten",
+		},
+		{
+			breaks: "a stream's row is no greater than the tenant's answers", file: "server/stream.go",
+			from: "	row := narrower(visit.Tenant().Limits.MaxResult, s.cfg.SQL.MaxResult)\n", to: "	row := s.cfg.SQL.MaxResult\n",
+			test: "TestARowOfAStreamIsNoGreaterThanAnAnswerMayBe",
+		},
+		{
+			breaks: "a batch has so many parameters", file: "server/sqlwire/param.go",
+			from: "d.given > maxTogether {", to: "d.given > 2*maxTogether {",
+			test: "TestABatchHasSoManyParametersAndNoMore",
+		},
+		{
+			breaks: "one request does not end a connection of HTTP/2", file: "server/refuse.go",
+			from: "	if c.Request.ProtoMajor == 1 {\n", to: "	if c.Request.ProtoMajor > 0 {\n",
+			test: "TestABodyThatIsTooLargeEndsItsStreamAndNotTheConnection",
 		},
 		{
 			breaks: "a request is under way until its answer is written", file: "server/answer.go",

@@ -14,6 +14,61 @@ const controlSQL = "registry/control/migrations/00001_control.sql"
 func recordMutations() []mutation {
 	return []mutation{
 		{
+			breaks: "a deletion is of the tenant that was meant", file: "onboard/lifecycle/delete.go",
+			from: `if !r.CreatedAt.Equal(asked) {`, to: `if r.CreatedAt.Equal(asked.Add(1)) {`,
+			test: "TestADeletionIsOfTheTenantThatItWasConfirmedFor",
+		},
+		{
+			breaks: "a start waits for the control database", file: "cmd/poolkeeper/plane.go",
+			from: `if err == nil || !away {`, to: `if err == nil || !away || away {`,
+			test: "TestAServerThatStartsBeforeItsControlDatabaseServesWhenThatIsThere",
+		},
+		{
+			breaks: "a file with a lower number is not missed", file: "onboard/fleet_worker.go",
+			from: `		err = j.course.passedBy(at)`, to: `		_ = j.course.passedBy(at)`,
+			test: "TestATenantThatLacksAFileWithALowerNumberIsToldWhenItsVersionIsRead",
+		},
+		{
+			breaks: "a server that is down gets no tenant", file: "onboard/lifecycle/place.go",
+			from: `if _, err := o.slots.ask(ctx, name); err != nil {`, to: `if _, err := o.slots.ask(ctx, name); err != nil && name == "" {`,
+			test: "TestAServerThatIsDownGetsNoTenantHoweverMuchRoomItHas",
+		},
+		{
+			breaks: "spares lie where tenants are placed", file: "onboard/lifecycle/place.go",
+			from: `float64(tenants[name]+besides[name]+1)`, to: `float64(tenants[name]+1)`,
+			test: "TestSparesLieWhereTenantsWillBePlaced",
+		},
+		{
+			breaks: "spares have all migrations", file: "onboard/lifecycle/stock.go",
+			from: `case s.Migrated < o.deps.Provisioner.Latest(&s.Tenant):`, to: `case s.Migrated < 0:`,
+			test: "TestSparesAreMigratedBeforeSomebodyClaimsThem",
+		},
+		{
+			breaks: "a silent server is not waited for by each of its tenants", file: "onboard/fleet_worker.go",
+			from: `s.why.CompareAndSwap(nil, &err)`, to: `_ = err`,
+			test: "TestOfASilentServerNotEveryTenantIsWaitedFor",
+		},
+		{
+			breaks: "a silent server is not waited for as long as work may take", file: "onboard/plan.go",
+			from: `		cfg.ConnectTimeout = p.way.patience`, to: `		_ = p.way.patience`,
+			test: "TestASilentServerHoldsUpATenantNotForAsLongAsItsWorkMayTake",
+		},
+		{
+			breaks: "a deletion that nobody tells of any more is not missed", file: "registry/control/load.go",
+			from: `remembers(ctx, tx, since); err != nil {`, to: `remembers(ctx, tx, since); err != nil && since < 0 {`,
+			test: "TestWhoMissedADeletionWhoseTraceIsGoneReadsEverythingAgain",
+		},
+		{
+			breaks: "the last number does not go down", file: "registry/control/prune.go",
+			from: "AND version < ` + lastNumber + ` LIMIT", to: "AND version <= ` + lastNumber + ` LIMIT",
+			test: "TestTheLastTombstoneStays",
+		},
+		{
+			breaks: "what a dead process began goes one day", file: "registry/control/prune.go",
+			from: `WHERE coalesce(ended, updated) <`, to: `WHERE ended <`,
+			test: "TestOperationsThatEndedLongAgoGo",
+		},
+		{
 			breaks: "a login that another comes to is shared for both", file: "registry/round.go",
 			from: `if at := r.view.places.Get(id); at.SharedLogin != shared(at) {`, to: `if at := r.view.places.Get(id); false && shared(at) {`,
 			test: "TestAFlipGetsTheHighestVersionOfTheCall",

@@ -45,9 +45,74 @@ func operatingMutations() []mutation {
 			test: "TestOperatorsReachAnAdminListenerOfAPrivateAuthority",
 		},
 		{
+			breaks: "a client in a loop warns once", file: "server/observe.go",
+			from: `level == slog.LevelWarn && !s.loud.take(t.code)`, to: `level == slog.LevelWarn && !s.loud.take(t.id)`,
+			test: "TestAClientInALoopWarnsOnceInAWhile",
+		},
+		{
+			breaks: "a scanner warns of nothing", file: "server/occasional.go",
+			from: `l.tell(slog.LevelInfo, "tls: "`, to: `l.tell(slog.LevelWarn, "tls: "`,
+			test: "TestFailedHandshakesAreNoWarningsAndAreToldNowAndThen",
+		},
+		{
+			breaks: "the line of a reached limit names the tenant", file: "server/sql.go",
+			from: `t.tenant, t.key = limited.Tenant, limited.KeyID`, to: `t.key = limited.KeyID`,
+			test: "TestALimitThatIsReachedIsNoWarning",
+		},
+		{
+			breaks: "a password in a URL is not repeated", file: "cmd/poolkeeper/connect.go",
+			from: `strings.Contains(cfg.Server, "@")`, to: `strings.Contains(cfg.Server, "@@")`,
+			test: "TestACommandLineThatMakesNoSenseAsksNobody",
+		},
+		{
+			breaks: "the mistake that others follow from is told", file: "cmd/poolkeeper/serve.go",
+			from: `all != nil {`, to: `all != nil && false {`,
+			test: "TestARefusedFileIsToldWithTheMistakeThatTheOthersFollowFrom",
+		},
+		{
 			breaks: "dev shows https", file: "cmd/poolkeeper/dev_banner.go",
 			from: `	if cert != "" {`, to: `	if cert == "-" {`,
 			test: "TestTheBannerShowsHTTPSWhereThereIsTLS",
+		},
+		{
+			breaks: "a file that declares nobody by mistake suspends nobody", file: "registry/parse.go",
+			from: `doc.Declares && !found &&`, to: `doc.Declares && found &&`,
+			test: "TestADocumentThatHasToDeclareNamesItsTenants",
+		},
+		{
+			breaks: "what operators send is such a file", file: "server/admin_fleet.go",
+			from: `, Declares: true}`, to: `}`,
+			test: "TestAFileIsAppliedUnderTheNameThatItIsGiven",
+		},
+		{
+			breaks: "what is listed is asked for in UTF-8", file: "server/admin_list.go",
+			from: ` || !utf8.ValidString(text)`, to: ` || utf8.RuneCountInString(text) < 0`,
+			test: "TestWhatCannotBeReadIsNamedWithWhatWouldBeRight",
+		},
+		{
+			breaks: "a tenant made by an operator is counted", file: "onboard/lifecycle/add.go",
+			from: `	defer func() { o.deps.Observer.Onboarded(err) }()`, to: `	_ = err`,
+			test: "TestWhatOperatorsDoIsInTheMetrics", pkg: "./cmd/poolkeeper",
+		},
+		{
+			breaks: "a migration is counted", file: "onboard/lifecycle/catchup.go",
+			from: `m.Err != nil || len(m.Applied) > 0`, to: `m.Err != nil && len(m.Applied) > 0`,
+			test: "TestMigrationsAreInTheMetrics", pkg: "./cmd/poolkeeper",
+		},
+		{
+			breaks: "who does not listen says so", file: "registry/control/follow.go",
+			from: `	defer d.hears.Store(false)`, to: `	defer d.hears.Load()`,
+			test: "TestWhetherChangesAreHeardOfIsKnown",
+		},
+		{
+			breaks: "what is done to pools is in the audit trail", file: "server/admin_note.go",
+			from: `if s.deps.Operator != nil {`, to: `if s.deps.Operator == nil {`,
+			test: "TestWhatIsDoneToTheRunningServerIsInTheAuditTrailAndTheLog",
+		},
+		{
+			breaks: "a login that is refused is an outage", file: "server/admin_problem.go",
+			from: `errors.AsType[*pgconn.ConnectError](err); ok {`, to: `errors.AsType[*pgconn.ConnectError](err); ok && false {`,
+			test: "TestEveryErrorOfAnOperatorHasItsStatusAndCode",
 		},
 	}
 }

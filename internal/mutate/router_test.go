@@ -16,6 +16,26 @@ func credentialMutations() []mutation {
 			test: "TestACredentialOfOneTenantNeverServesAnother",
 		},
 		{
+			breaks: "a token of the tenant before is a refusal", file: "router/verify.go",
+			from: "!t.Since.IsZero() && g.issued.Before(t.Since)", to: "!t.Since.IsZero() && g.issued.Add(time.Minute).Before(t.Since)",
+			test: "TestATokenIsNotGoodForALaterTenantOfTheSameID",
+		},
+		{
+			breaks: "a visit does not reach the tenant after", file: "router/visit.go",
+			from: "	return now != 0 && now != v.tenant.Born\n", to: "	return now == 0\n",
+			test: "TestAVisitDoesNotReachATenantThatHasTheIDByNow",
+		},
+		{
+			breaks: "a tenant that is added anew is another", file: "registry/store.go",
+			from: "		t.Born = next\n", to: "		t.Born = 1\n",
+			test: "TestStaticIsASource",
+		},
+		{
+			breaks: "dev mode is not for pages of other sites", file: "router/chain.go",
+			from: "c.dev && !isForeignPage(req) || w.open", to: "c.dev || w.open",
+			test: "TestInDevModeAPageOfAnotherSiteIsNotBelieved",
+		},
+		{
 			breaks: "a bad key is a refusal", file: "router/verify.go",
 			from: "	key, err := v.keys.Key(ctx, text)\n	if err != nil {\n		f.refuse(w, credentialError(err))\n", to: "	key, err := v.keys.Key(ctx, text)\n	if err != nil {\n",
 			test: "TestACredentialIsGoodOrARefusalWhereverItStands",

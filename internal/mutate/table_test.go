@@ -17,6 +17,7 @@ func mutations() []mutation {
 		sessionMutations(), poolMutations(), budgetMutations(), sharingMutations(), lifecycleMutations(),
 		keyMutations(), secondLoginMutations(), readerLoginMutations(), routerMutations(), admissionMutations(),
 		wallMutations(), adminKeyMutations(), readcacheMutations(), frontMutations(), identityMutations(), hungryMutations(), operatingMutations(),
+		embedMutations(),
 	)
 }
 
@@ -99,7 +100,7 @@ func sessionMutations() []mutation {
 		},
 		{
 			breaks: "a released connection is of no use", file: "pools/conn.go",
-			from: `if c.held.Load() || c.session.entry.cut.Load() {`, to: `if true {`,
+			from: `	case c.held.Load():`, to: `	case true:`,
 			test: "TestAReleasedConnectionIsOfNoMoreUse",
 		},
 		{

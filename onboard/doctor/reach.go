@@ -2,15 +2,20 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // oldest is the first version of PostgreSQL that is supported.
 const oldest = 15
+
+// notPermitted is PostgreSQL's code for a privilege that is missing.
+const notPermitted = "42501"
 
 // reach tries the cluster's connection strings. It reports whether the server
 // answers on its dsn, without which nothing else can be said of it.
@@ -46,11 +51,19 @@ func (c *patient) connectable(ctx context.Context, key string, dsn registry.Secr
 			array(select datname::text from pg_database)`).Scan(&c.release, &c.major, &c.databases)
 	})
 	if err != nil {
-		c.found(checkReach, Error, fmt.Sprintf("%s does not lead to a session: %v", field, err),
-			"see that the server runs, that this machine may reach it (listen_addresses, pg_hba.conf, firewalls), and that login and password are right")
+		c.found(checkReach, Error, fmt.Sprintf("%s does not lead to a session: %v", field, err), unreached(cfg, err))
 		return nil
 	}
 	return cfg
+}
+
+// unreached says what to do about a connection string that leads to no session.
+// Onboarding takes CONNECT from PUBLIC, and gives it to tenants' logins alone.
+func unreached(cfg *pgx.ConnConfig, err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == notPermitted {
+		return fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO %s, as the owner of the database", quote(cfg.Database), quote(cfg.User))
+	}
+	return "see that the server runs, that this machine may reach it (listen_addresses, pg_hba.conf, firewalls), and that login and password are right"
 }
 
 // version complains about a server that is too old.

@@ -29,6 +29,15 @@ func TestAServerThatDoesNotAnswerIsFound(t *testing.T) {
 	}
 }
 
+func TestALoginThatOnboardingHasLockedOutIsLetIn(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	w.super("REVOKE CONNECT ON DATABASE " + w.database + " FROM PUBLIC") // as onboarding does
+	w.finds("unreachable", doctor.Error, "clusters.main.dsn does not lead to a session", fmt.Sprintf("GRANT CONNECT ON DATABASE %q TO %q", w.database, w.prefix+"_app"))
+	w.super("GRANT CONNECT ON DATABASE " + w.database + " TO " + w.prefix + "_app")
+	w.silent("unreachable")
+}
+
 func TestAServerOfASupportedVersionIsNotTalkedOf(t *testing.T) {
 	t.Parallel()
 	newWard(t).silent("version")
