@@ -22,7 +22,7 @@ func TestAFloodOfOneTenantIsNotTheOthersProblem(t *testing.T) {
 	})
 	all := interchangeable(20)
 	flooder, quiet := all[0], all[1:]
-	alone := f.latencies(t, quiet, time.Second)
+	alone, _ := f.latencies(t, quiet, time.Second, nil)
 
 	flood, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -34,14 +34,15 @@ func TestAFloodOfOneTenantIsNotTheOthersProblem(t *testing.T) {
 	for range 20 { // it has begun
 		<-served
 	}
-	flooded := f.latencies(t, quiet, 2500*time.Millisecond)
+	flooded, overtaken := f.latencies(t, quiet, 2500*time.Millisecond, served)
 	stop()
 	clients.Wait()
 
 	t.Logf("alone: %s; beside a flood of %d queries: %s", alone, len(served)+20, flooded)
-	typical := max(alone.at(0.99), 10*time.Millisecond) // a machine that has other work to do
-	if p99 := flooded.at(0.99); p99 > 10*typical {
-		t.Errorf("beside the flood the quiet tenants' p99 is %v, typical is %v", p99, typical)
+	// Who stood in one line with the flood would be behind nearly 40 of its
+	// queries. How long anything takes is the machine's affair.
+	if p90 := overtaken[len(overtaken)*9/10]; p90 > 20 {
+		t.Errorf("beside the flood %d of its queries are served before a quiet tenant's", p90)
 	}
 	f.settled(t)
 	f.closed(t)
@@ -77,23 +78,23 @@ func (d times) String() string {
 	return "p50 " + d.at(0.5).String() + ", p99 " + d.at(0.99).String() + ", longest " + d.at(1).String()
 }
 
-// latencies has each tenant ask for its row every few milliseconds.
-func (f *fleet) latencies(t *testing.T, tenants []registry.ID, during time.Duration) times {
+// latencies has each tenant ask for its row every few milliseconds, and returns
+// what that took and how many of a flood's queries were served meanwhile.
+func (f *fleet) latencies(t *testing.T, tenants []registry.ID, during time.Duration, served <-chan struct{}) (all times, overtaken []int) {
 	t.Helper()
 	var clients sync.WaitGroup
 	var mu sync.Mutex
-	var all times
 	end := time.Now().Add(during)
 	for _, tenant := range tenants {
 		clients.Go(func() {
 			tick := time.NewTicker(10 * time.Millisecond)
 			defer tick.Stop()
 			for time.Now().Before(end) {
-				began := time.Now()
+				began, before := time.Now(), len(served)
 				f.rowOf(t, tenant)
-				took := time.Since(began)
+				took, passed := time.Since(began), len(served)-before
 				mu.Lock()
-				all = append(all, took)
+				all, overtaken = append(all, took), append(overtaken, passed)
 				mu.Unlock()
 				<-tick.C
 			}
@@ -101,5 +102,6 @@ func (f *fleet) latencies(t *testing.T, tenants []registry.ID, during time.Durat
 	}
 	clients.Wait()
 	slices.Sort(all)
-	return all
+	slices.Sort(overtaken)
+	return all, overtaken
 }

@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"context"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -93,15 +92,8 @@ func TestADriverStatementThatIsDroppedSinglyFailsOnceAtMost(t *testing.T) {
 	}
 }
 
-func TestNotificationsAreNotKeptForTheNextBorrower(t *testing.T) {
-	t.Parallel()
+func TestNotificationsAreNotKeptForTheNextBorrower(t *testing.T) { // not parallel: it measures the heap
 	f := newFleet(t, func(c *pools.Config) { c.MaxConns = 1 }, "own")
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	before := heap()
 	raw(t, f, "own-0", `DO $$ BEGIN EXECUTE 'LISTEN x';
 		PERFORM pg_notify('x', i || repeat('a', 7000)) FROM generate_series(1, 4000) i; END $$`)

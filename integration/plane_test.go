@@ -100,7 +100,7 @@ func newPlaneOn(t testing.TB, server *pgtest.Server, edit func(*planeSetup)) *pl
 		Control: server.AdminDSN(p.controlName), Keyset: keyset.Reveal(),
 		DSN: server.DSN(p.database, p.prefix+"_app", password), Admin: server.AdminDSN(p.database),
 		Migrations: filepath.Join(dir, "tenant"), Shared: filepath.Join(dir, "shared"), Exports: filepath.Join(dir, "exports"),
-		LockTTL: 500 * time.Millisecond, Poll: 2 * time.Second,
+		LockTTL: 10 * time.Second, Poll: 2 * time.Second,
 	}
 	p.migration(t, "00001_items.sql", firstMigration)
 	p.file(t, filepath.Join(p.setup.Shared, "00001_items.sql"), sharedMigration)

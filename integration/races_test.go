@@ -327,12 +327,12 @@ func TestATenantThatCouldNotBeRetiredSaysWhy(t *testing.T) {
 
 func TestAnOperationThatLosesItsLockSaysSo(t *testing.T) {
 	t.Parallel()
-	p := newPlane(t, nil)
+	p := newPlane(t, func(s *planeSetup) { s.LockTTL = 500 * time.Millisecond })
 	r := p.add(t, "lost", registry.IsolationSchema)
 	if _, err := p.operator.Suspend(t.Context(), "test", r.ID, 0, ""); err != nil {
 		t.Fatal(err)
 	}
-	p.slowMigration(t)
+	p.migration(t, "00002_slow.sql", "-- +goose Up\nSELECT pg_sleep(60);\n") // cut short by the loss
 	o := p.configured(t, func(*onboard.Config) {})
 	op, err := o.Provision(t.Context(), "test", r.ID)
 	if err != nil {

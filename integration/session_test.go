@@ -136,11 +136,14 @@ func TestACancelledStatementLeavesTheConnectionUsable(t *testing.T) {
 		if err := l.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&before); err != nil {
 			t.Fatal(err)
 		}
+		cancelled := 0
 		for range 20 {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
-			_, err := l.Exec(ctx, "SELECT pg_sleep(10)")
+			_, err := l.Exec(ctx, "SELECT pg_sleep(1)")
 			cancel()
-			if pg, ok := errors.AsType[*pgconn.PgError](err); !errors.Is(err, context.DeadlineExceeded) && (!ok || pg.Code != "57014") {
+			if pg, ok := errors.AsType[*pgconn.PgError](err); errors.Is(err, context.DeadlineExceeded) || ok && pg.Code == "57014" {
+				cancelled++
+			} else if err != nil { // nil when the request to cancel came before the statement, which the server ignores
 				t.Errorf("cancelled statement: %v", err)
 			}
 			if got := owner(t, l); got != name {
@@ -150,8 +153,8 @@ func TestACancelledStatementLeavesTheConnectionUsable(t *testing.T) {
 		if err := l.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&after); err != nil {
 			t.Fatal(err)
 		}
-		if before != after {
-			t.Error("the connection was not kept")
+		if before != after || cancelled == 0 {
+			t.Errorf("the connection was not kept, or none of the statements was cut short: %d", cancelled)
 		}
 		l.Release()
 	}
