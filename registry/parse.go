@@ -14,8 +14,10 @@ type Document struct {
 	// refers to by a relative path lies in its folder.
 	Path string
 	Data []byte
-	// Declares says that it has to have the key tenants, be it of none: without
-	// it a text that was lost, or whose key is misspelt, would declare nobody.
+	// Declares says that it is all that is declared. It has to have the key
+	// tenants, be it of none: without it a text that was lost, or whose key is
+	// misspelt, would declare nobody. And it may name no folder in tenants_dir,
+	// whose tenants would be declared no more.
 	Declares bool
 }
 
@@ -64,7 +66,7 @@ func (p *parser) documents(docs []Document) {
 		}
 		p.file = doc.Path
 		before := len(p.problems)
-		if found := p.read(doc.Data, i == 0); doc.Declares && !found && len(p.problems) == before {
+		if found := p.read(doc, i == 0); doc.Declares && !found && len(p.problems) == before {
 			p.problems.add(position{file: p.file}, "tenants", "is missing; without it nobody would be declared, so write tenants: {} if that is meant")
 		}
 	}
@@ -98,8 +100,8 @@ func (p *parser) main(docs []Document) string {
 
 // read takes plans and tenants from one document, and reports whether the
 // latter stand there.
-func (p *parser) read(data []byte, main bool) (declares bool) {
-	root := p.document(data)
+func (p *parser) read(doc Document, main bool) (declares bool) {
+	root := p.document(doc.Data)
 	if root == nil {
 		return false
 	}
@@ -110,6 +112,9 @@ func (p *parser) read(data []byte, main bool) (declares bool) {
 	top := map[string]pair{}
 	for _, pair := range p.mapping(root, "", keys) {
 		top[pair.key] = pair
+	}
+	if folder, ok := top["tenants_dir"]; ok && doc.Declares && folder.value.Value != "" {
+		p.problems.add(folder.at, "tenants_dir", "the tenants of the folder %q are not in this text, and would be suspended; leave it to a server that follows the file, or declare all tenants in one", folder.value.Value)
 	}
 	if plans, ok := top["plans"]; ok {
 		for _, plan := range p.mapping(plans.value, "plans", nil) {

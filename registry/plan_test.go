@@ -3,6 +3,7 @@ package registry_test
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,6 +192,25 @@ func TestAClusterIsFoundByEveryNameOfItsServer(t *testing.T) {
 	} {
 		if got, ok := registry.ClusterAt(clusters, registry.NewSecret(dsn)); got != want || ok != (want != "") {
 			t.Errorf("%s leads to %q, %t; want %q", dsn, got, ok, want)
+		}
+	}
+}
+
+// Nor do those of a folder come with the text that names it.
+func TestADocumentThatIsAllLeavesNoTenantsInAFolder(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"tenants_dir: more\ntenants: {}": `config.yaml:1: tenants_dir: the tenants of the folder "more" are not in this text`,
+		"tenants_dir: ''\ntenants: {}":   "",
+	} {
+		docs := documents(text)
+		if _, _, err := registry.ParseDeclared(docs, sourcetest.Clusters()); err != nil {
+			t.Errorf("%q of a file with its folder: %v", text, err)
+		}
+		docs[0].Declares = true
+		_, _, err := registry.ParseDeclared(docs, sourcetest.Clusters())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

@@ -33,7 +33,8 @@ func (c *console) applyCommand() *cobra.Command {
 that is added, ~ for one that changes and - for one that has gone from the file,
 which is suspended and keeps its data; then a question, unless --yes answers it.
 A tenant that fails is reported, and the others go on. The sections plans and
-tenants of the file count: a configuration file is one.`,
+tenants of the file count: a configuration file is one, unless it has more
+tenants in tenants_dir; those a server applies by itself, with onboard.at_start.`,
 		Example: "  poolkeeper apply -f tenants.yaml --dry-run\n  poolkeeper apply -f tenants.yaml --yes",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
