@@ -45,6 +45,34 @@ func TestACancelledStatementKeepsItsConnection(t *testing.T) {
 	}
 }
 
+func TestACancelThatCameBeforeItsStatementIsSentAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
+		defer w.end(t)
+		w.server.Script("late", func(s *poolstest.Session) error {
+			_ = poolstest.Hang(s) // ignored, as by a server that has nothing to cancel yet
+			_ = poolstest.Hang(s)
+			return poolstest.Hang(s)
+		})
+		l := w.lease(t, "t01")
+		defer l.Release()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := l.Exec(ctx, "late")
+		if pg := new(pgconn.PgError); !errors.As(err, &pg) || pg.Code != "57014" {
+			t.Errorf("error is %v", err)
+		}
+		if took := time.Since(began); took != 1750*time.Millisecond {
+			t.Errorf("it took %v, want the deadline and two pauses", took)
+		}
+		if _, err := l.Exec(t.Context(), "select 1"); err != nil || w.server.Startups() != 1 {
+			t.Errorf("%v, %d connections", err, w.server.Startups())
+		}
+	})
+}
+
 func TestACancelThatGetsNoAnswerEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -54,6 +54,11 @@ func sessionMutations() []mutation {
 			test: "TestASearchPathThatWasChangedIsNeverLentAgain",
 		},
 		{
+			breaks: "a cancel that came too early is sent again", file: "pools/cancel.go",
+			from: `case <-time.After(pause):`, to: `case <-time.After(time.Hour):`,
+			test: "TestACancelThatCameBeforeItsStatementIsSentAgain",
+		},
+		{
 			breaks: "a cancelled session is reset where reports suffice", file: "pools/session.go",
 			from: `if !s.cancelled.Load() && (s.free`, to: `if (s.free`,
 			test: "TestASessionThatWasCancelledIsResetEvenWhereReportsSuffice",

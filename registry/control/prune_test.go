@@ -98,6 +98,8 @@ func TestTracesOfDeletionsGoWhenTheyAreOld(t *testing.T) {
 	_, _, err := d.CreateKey(t.Context(), control.NewKey{Tenant: id("acme"), Scope: apikey.ScopeWrite})
 	must(t, err)
 	must(t, d.Load(soon(t)))
+	until(t, "it has looked by itself and set a mark", func() bool { return w.count("marks") == 1 })
+	w.exec("update poolkeeper.marks set at = at - interval '2 days'") // so that the next look sets one, too
 	must(t, d.Remove(t.Context(), id("acme")))
 	until(t, "the deletion is seen", func() bool { return status(d, "acme") == "" })
 	prune(t, d) // sets the mark
