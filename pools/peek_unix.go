@@ -20,10 +20,10 @@ func peekConn(c net.Conn) (quiet bool, err error) {
 	}
 	var n int
 	var perr error
-	err = control.Read(func(fd uintptr) bool {
+	// Not control.Read, which waits for whoever reads.
+	err = control.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, perr = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		return true
 	})
 	switch {
 	case err != nil:

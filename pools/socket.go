@@ -189,8 +189,16 @@ func (e *entry) connClosed(why string) {
 
 // peek looks at the socket without taking anything off it or waiting: quiet
 // means that it is open and has nothing to say. A connection that cannot be
-// peeked at counts as one that has something to say.
-func (s *socket) peek() (quiet bool, err error) { return peekConn(s.Conn) }
+// peeked at counts as one that has something to say. So does one that somebody
+// reads: pgx begins to when a write takes long, and goes on until the server
+// says something, which to an idle session may be never.
+func (s *socket) peek() (quiet bool, err error) {
+	if !s.reading.TryLock() {
+		return false, nil
+	}
+	defer s.reading.Unlock()
+	return peekConn(s.Conn)
+}
 
 // socketOf finds the keeper's socket below TLS and a replayed start-up.
 func socketOf(c net.Conn) *socket {
