@@ -22,9 +22,11 @@ import (
 // is left. What is not the tenant's by its owner or its comment is ErrConflict,
 // before anything is changed; except that of a tenant whose status is pending,
 // which has no data yet, it is left alone: it is why the tenant never became
-// real, and what had been made must not stay for that. ErrForeign: the record has a connection string of
-// its own, and nothing is dropped. Nobody should be using the tenant any more:
-// sessions of a shared login cannot be told apart, and are not ended.
+// real, and what had been made must not stay for that. ErrInWay names what no
+// end of a session takes away, or who holds the schema. ErrForeign: the record
+// has a connection string of its own, and nothing is dropped. Nobody should be
+// using the tenant any more: sessions of a shared login cannot be told apart,
+// and are not ended.
 func (p *Provisioner) Drop(ctx context.Context, t *registry.Tenant) error {
 	return p.bounded(ctx, t, func(ctx context.Context) error {
 		pl, err := p.plan(t)
@@ -40,6 +42,9 @@ func (p *Provisioner) Drop(ctx context.Context, t *registry.Tenant) error {
 
 func (p *Provisioner) drop(ctx context.Context, home *admin, pl *plan) error {
 	own, err := home.belongings(ctx, pl)
+	if err == nil {
+		err = own.inWay(ctx, home, pl)
+	}
 	if err != nil {
 		return err
 	}
@@ -65,7 +70,10 @@ func (p *Provisioner) drop(ctx context.Context, home *admin, pl *plan) error {
 	}
 	err = steps(ctx, home, pl, own.with([]work{{"drop: doors of the login", own.shut}, {"drop: sessions", own.endSessions}}))
 	if err == nil {
-		err = steps(ctx, inside, pl, p.emptying(own, pl))
+		err = p.hurry(ctx, inside)
+	}
+	if err == nil {
+		err = heldBy(ctx, inside, pl, steps(ctx, inside, pl, p.emptying(own, pl)))
 	}
 	if err == nil {
 		err = steps(ctx, home, pl, []work{{"drop: roles", own.dropRoles}})
@@ -206,7 +214,7 @@ func (own *belongings) dropRoles(ctx context.Context, a *admin, pl *plan) error 
 	}
 	err := again(ctx, func() error { return a.exec(ctx, "", "DROP ROLE "+quoteEach(roles)) })
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "2BP01" {
-		return refuse(ErrConflict, "%s: %s; revoke or remove that by hand and drop the tenant again", refused.Message, refused.Detail)
+		return refuse(ErrInWay, "%s: %s; revoke or remove that by hand and drop the tenant again", refused.Message, refused.Detail)
 	}
 	if err == nil {
 		a.forget(roles)

@@ -184,7 +184,7 @@ func TestARoleThatOwnsMoreElsewhereIsReportedAndStays(t *testing.T) {
 	w.provision(p, a)
 	elsewhere := w.connect(w.srv.AdminDSN(w.srv.Database(t)))
 	w.exec(elsewhere, "create schema theirs authorization "+a.Login)
-	if err := p.Drop(t.Context(), a); !errors.Is(err, onboard.ErrConflict) || !contains(err, "1 object in database") {
+	if err := p.Drop(t.Context(), a); !errors.Is(err, onboard.ErrInWay) || !contains(err, "1 object in database") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := pgx.Connect(t.Context(), w.dsnOf(a, "")); err == nil {

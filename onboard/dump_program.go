@@ -40,15 +40,18 @@ func (p *Provisioner) dump(ctx context.Context, d *dumping, w io.Writer) error {
 		}
 		defer release()
 	}
-	said := &tail{}
+	said, out := &tail{}, &sink{Writer: w}
 	cmd := exec.CommandContext(ctx, program, d.arguments()...) //nolint:gosec // the operator's program, with arguments that are names
-	cmd.Env, cmd.Stdout, cmd.Stderr = d.environment(), w, said
+	cmd.Env, cmd.Stdout, cmd.Stderr = d.environment(), out, said
 	// Asked to end, it cancels its query on the server first.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if out.err != nil { // a disk that is full: the program knows only that nobody reads any more
+			return fmt.Errorf("writing the dump: %w", out.err)
 		}
 		return fmt.Errorf("%s: %w: %s", program, err, said)
 	}
@@ -117,6 +120,21 @@ func (p *Provisioner) dumpPrograms() []string {
 func folderVersion(program string) int {
 	folder := filepath.Base(filepath.Dir(filepath.Dir(program)))
 	return major(strings.TrimPrefix(folder, "pgsql-"))
+}
+
+// sink keeps the first error of its writer.
+type sink struct {
+	io.Writer
+	err error // read when the program has ended
+}
+
+// Write is the writer's.
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
 }
 
 // tail keeps the end of what a program says.

@@ -24,6 +24,10 @@ var (
 	// ErrConflict is returned when a role, schema or database of the wanted
 	// name belongs to somebody else.
 	ErrConflict = errors.New("name is taken")
+	// ErrInWay is returned by Drop for what keeps the tenant's data or roles
+	// where they are; the text says what that is. When it is gone, another Drop
+	// finishes.
+	ErrInWay = errors.New("something is in the way")
 	// ErrPower is returned when a login can do more than a tenant may.
 	ErrPower = errors.New("login is too powerful")
 	// ErrPrivilege is returned when the administrator may not do what is

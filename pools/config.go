@@ -106,7 +106,8 @@ type Config struct {
 	// suspended or removed meanwhile, and when the keeper closes; callers wait
 	// as long as their own contexts allow, and who leaves gets ErrPreparing.
 	// An error is ErrPrepare to all who wait, and to those who come within the
-	// back-off after it. A change of the record has it called once more. The
+	// back-off after it; but registry.ErrUnavailable, which says that it is not
+	// known whether there is something to do, is told as it is. A change of the record has it called once more. The
 	// pool of a tenant's reader has it called too, with the tenant's record,
 	// maybe while the tenant's own pool does.
 	// Default: nothing is prepared.

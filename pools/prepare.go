@@ -17,8 +17,12 @@ var errRecordGone = errors.New("pools: the tenant was suspended or removed meanw
 // who asks.
 func (k *Keeper) makeReady(ctx context.Context, f *flight, t *registry.Tenant) error {
 	key := target{cluster: t.Cluster, tenant: t.ID.Tenant().String()} // apart from what its login is remembered by
-	if k.breaker.left(key) > 0 {
+	unasked := target{cluster: t.Cluster, server: "records", tenant: key.tenant}
+	switch {
+	case k.breaker.left(key) > 0:
 		return fmt.Errorf("tenant %s: %w: %w", t.ID, ErrPrepare, errBackedOff)
+	case k.breaker.left(unasked) > 0:
+		return fmt.Errorf("tenant %s: %w: %w", t.ID, registry.ErrUnavailable, errBackedOff)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, k.cfg.PrepareTimeout,
 		fmt.Errorf("pools: preparing took over %v: %w", k.cfg.PrepareTimeout, context.DeadlineExceeded))
@@ -33,6 +37,9 @@ func (k *Keeper) makeReady(ctx context.Context, f *flight, t *registry.Tenant) e
 		k.breaker.succeeded(key)
 		return nil
 	case stale, k.lifetime.Err() != nil: // it starts over, or nothing does
+	case errors.Is(err, registry.ErrUnavailable): // nothing is wrong with the tenant
+		k.breaker.pause(unasked, k.cfg.BackoffMin)
+		return fmt.Errorf("tenant %s: %w", t.ID, err)
 	case k.breaker.failed(key):
 		k.log.Error("tenant could not be prepared", "tenant", t.ID.String(), "cluster", t.Cluster, "error", err)
 	}

@@ -3,6 +3,7 @@ package pools_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,5 +181,29 @@ func TestCloseEndsAPreparation(t *testing.T) {
 		if len(r.ended) != 1 {
 			t.Error("it goes on")
 		}
+	})
+}
+
+// What is not known is no failure of the tenant's: it is told as what it is,
+// and asked again soon.
+func TestAPreparationThatCannotAskIsToldAsThat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, r := newReadyingWorld(t)
+		asking := start(func() error { return w.run(t, "t00", "select 1") })
+		r.end <- fmt.Errorf("asking: %w", registry.ErrUnavailable)
+		for _, err := range []error{<-asking, w.run(t, "t00", "select 1")} { // the second at once
+			if !errors.Is(err, registry.ErrUnavailable) || errors.Is(err, pools.ErrPrepare) {
+				t.Errorf("got %v", err)
+			}
+		}
+		time.Sleep(pools.Defaults().BackoffMin)
+		again := start(func() error { return w.run(t, "t00", "select 1") })
+		r.end <- nil
+		mustBe(t, <-again, nil)
+		if n := len(r.calls); n != 2 {
+			t.Errorf("%d calls of Prepare", n)
+		}
+		w.endWithin(t, 200)
 	})
 }

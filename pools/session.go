@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func (e *entry) pinSession(ctx context.Context, c *pgx.Conn) error {
 		return endOf(ctx)
 	}
 	if err != nil {
-		e.pinFailed(s, err)
+		e.pinFailed(ctx, s, err)
 		return err
 	}
 	e.keeper.breaker.succeeded(e.target)
@@ -116,16 +117,28 @@ func forgetNotifications(ctx context.Context, c *pgx.Conn) {
 
 // pinFailed notes a pin that was refused. One on another tenant's connection
 // says nothing: what is in doubt is dialled.
-func (e *entry) pinFailed(s *session, err error) {
+func (e *entry) pinFailed(ctx context.Context, s *session, err error) {
 	if s.how != StartDial {
 		return
 	}
 	e.keeper.breaker.failed(e.pinTarget())
-	what := "new connection refused: it does not show what was pinned"
-	if !errors.Is(err, ErrPin) {
-		what = "new connection refused by Config.AfterConnect"
+	level, what := slog.LevelError, "new connection refused by Config.AfterConnect"
+	switch {
+	case errors.Is(err, ErrPin):
+		what = "new connection refused: it does not show what was pinned"
+	case ConnLost(err):
+		level, what = slog.LevelWarn, "new connection lost before it was the tenant's"
 	}
-	e.keeper.log.Error(what, "tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
+	e.keeper.log.Log(ctx, level, what, "tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "error", err)
+}
+
+// notPinned is the error of a pin without its answer. A server that went away,
+// or is silent, has shown nothing wrong.
+func notPinned(err error) error {
+	if ConnLost(err) {
+		return fmt.Errorf("pools: pinning the session: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrPin, err)
 }
 
 // pinNow sends the canary, the pin and the check together and reads their
@@ -133,13 +146,13 @@ func (e *entry) pinFailed(s *session, err error) {
 func (s *session) pinNow(ctx context.Context) error {
 	s.sendPin()
 	if err := s.pg.Frontend().Flush(); err != nil {
-		return fmt.Errorf("%w: %w", ErrPin, err)
+		return notPinned(err)
 	}
 	ended := s.readBefore(ctx, time.Now().Add(s.entry.keeper.cfg.ConnectTimeout))
 	err := s.receive() //nolint:contextcheck // readBefore bounds it by ctx
 	ended()
 	if err = errors.Join(err, s.answer.err); err != nil {
-		return fmt.Errorf("%w: %w", ErrPin, err)
+		return notPinned(err)
 	}
 	p := s.entry.plan
 	if kind := s.answer.drift(p); kind != "" {

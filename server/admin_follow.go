@@ -53,18 +53,35 @@ type eventStream struct {
 }
 
 // copy writes until changes is closed. When the client is gone it stops what
-// brings them.
+// brings them. After an event it rests the longer the larger that was: an
+// operation over a fleet changes with every tenant, and lists all that failed.
 func (w *eventStream) copy(changes <-chan control.Operation, stop func()) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
+	var rest <-chan time.Time
+	var held *control.Operation // what came meanwhile
+	tell := func(op control.Operation) error {
+		n, err := w.event(op)
+		rest, held = time.After(time.Duration(n)*time.Microsecond), nil
+		return err
+	}
 	for {
 		var err error
 		select {
 		case op, more := <-changes:
-			if !more {
+			switch {
+			case !more:
 				return
+			case rest != nil && op.State == control.Running:
+				held = &op
+				continue
 			}
-			err = w.event(op)
+			err = tell(op)
+		case <-rest:
+			rest = nil
+			if held != nil {
+				err = tell(*held)
+			}
 		case <-ticker.C:
 			err = w.write(": still here\n\n")
 		}
@@ -77,13 +94,14 @@ func (w *eventStream) copy(changes <-chan control.Operation, stop func()) {
 	}
 }
 
-func (w *eventStream) event(op control.Operation) error {
+// event writes one and returns how long it is, in bytes.
+func (w *eventStream) event(op control.Operation) (int, error) {
 	text, err := json.Marshal(operationOf(op)) // on one line
 	if err != nil {
-		return err
+		return 0, err
 	}
 	w.n++
-	return w.write(fmt.Sprintf("event: operation\nid: %d\ndata: %s\n\n", w.n, text))
+	return len(text), w.write(fmt.Sprintf("event: operation\nid: %d\ndata: %s\n\n", w.n, text))
 }
 
 func (w *eventStream) write(text string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -64,6 +65,10 @@ func operatorRows() []operatorRow {
 		{
 			control.ErrHeldUp, http.StatusServiceUnavailable, "held_up", "Records cannot be written now",
 			"Another session of the control database holds them, such as one that is idle in transaction; look into pg_stat_activity and pg_locks there.",
+		},
+		{
+			control.ErrLost, http.StatusServiceUnavailable, "interrupted", "The work was cut short",
+			"The tenant's lock could not be renewed in time, because the control database was out of reach or this process stood still. Ask for the same again.",
 		},
 		{control.ErrExists, conflict, "tenant_exists", "There is a tenant of this id already", "Choose another id, or change the tenant that is there."},
 		{control.ErrTaken, conflict, "name_taken", "The place belongs to another tenant", ""},
@@ -171,7 +176,8 @@ func unasked(err error) bool {
 		class := pg.Code[:min(2, len(pg.Code))]
 		return class == "53" || class == "57" || class == "08"
 	}
-	return errors.Is(err, registry.ErrUnavailable) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)
+	lost := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+	return lost || errors.Is(err, registry.ErrUnavailable) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // failedProblem is an operation that failed. Its code says why; its text is

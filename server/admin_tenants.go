@@ -202,18 +202,25 @@ func (a *admin) retireTenant(c *gin.Context) {
 	})
 }
 
-// deleteTenant answers DELETE /v1/tenants/{id}?confirm=ID&export=true.
+// deleteTenant answers DELETE /v1/tenants/{id}?confirm=ID&export=true&forget=false.
 func (a *admin) deleteTenant(c *gin.Context) {
 	id, ok := a.idOf(c)
 	if !ok {
 		return
 	}
 	export, err := flagOf(c, "export", true)
+	forget := false
+	if err == nil {
+		forget, err = flagOf(c, "forget", false)
+	}
 	if err != nil {
 		a.refuse(c, err)
 		return
 	}
 	a.run(c, operationAfter, func(ctx context.Context) (control.Operation, error) {
+		if forget {
+			return a.operator.Forget(ctx, actorOf(c), id, c.Query("confirm"))
+		}
 		return a.operator.Delete(ctx, actorOf(c), id, c.Query("confirm"), export)
 	})
 }

@@ -50,6 +50,8 @@ type Goings interface {
 	Resume(ctx context.Context, by lifecycle.Actor, id registry.ID, version uint64) (*control.Record, error)
 	Retire(ctx context.Context, by lifecycle.Actor, id registry.ID, version uint64, export bool) (control.Operation, error)
 	Delete(ctx context.Context, by lifecycle.Actor, id registry.ID, confirm string, export bool) (control.Operation, error)
+	// Forget removes the record of a tenant whose cluster is not configured.
+	Forget(ctx context.Context, by lifecycle.Actor, id registry.ID, confirm string) (control.Operation, error)
 }
 
 // Fleet is what is done to many tenants at once.

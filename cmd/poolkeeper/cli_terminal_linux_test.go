@@ -125,6 +125,16 @@ func TestADeletionWantsTheIDTypedAgain(t *testing.T) {
 	}
 }
 
+func TestWhoForgetsATenantIsToldThatItsDataStays(t *testing.T) {
+	t.Parallel()
+	term := atTerminal(t, answers(), "tenant", "delete", "acme", "--forget")
+	term.types(t, "Type acme to go on: ", "acme\n")
+	code, screen := term.end(t)
+	if code != exitOK || !strings.Contains(screen, "STAY") || !strings.Contains(screen, "acme is forgotten") || strings.Contains(screen, "drops") {
+		t.Errorf("%d\n%s", code, screen)
+	}
+}
+
 func TestWhoDeletesATenantThatIsNotThereIsNotAsked(t *testing.T) {
 	t.Parallel()
 	api := fakeAdmin{"GET /tenants/acme": problem(404, "tenant_unknown", "None", "")}

@@ -48,14 +48,18 @@ func exportFlags(cmd *cobra.Command, noExport, noWait *bool) {
 }
 
 func (c *console) tenantDeleteCommand() *cobra.Command {
-	var noWait, noExport bool
+	var noWait, noExport, forget bool
 	var yes string
 	cmd := &cobra.Command{
 		Use:   "delete ID",
 		Short: "Drop a tenant's data, login and record for good",
 		Long: `Drop a tenant's data, login and record for good. On a terminal the id has to be
 typed again; elsewhere --yes must repeat it. A dump is written on the server
-first, unless --no-export says otherwise.`,
+first, unless --no-export says otherwise.
+
+Of a tenant whose cluster is not in the configuration any more nothing can be
+dropped. --forget removes its record and its API keys alone, and leaves the data
+and the logins on that server.`,
 		Example:           "  poolkeeper tenant delete acme\n  poolkeeper tenant delete acme --yes acme --no-export",
 		Args:              arguments("ID"),
 		ValidArgsFunction: c.firstTenant,
@@ -69,19 +73,25 @@ first, unless --no-export says otherwise.`,
 			}
 			call := adminapi.Call{
 				Method: http.MethodDelete, Path: []string{"tenants", args[0]},
-				Query: url.Values{"confirm": {args[0]}, "export": {strconv.FormatBool(!noExport)}},
+				Query: url.Values{"confirm": {args[0]}, "export": {strconv.FormatBool(!noExport && !forget)}},
+			}
+			done := args[0] + " is deleted"
+			if forget {
+				call.Query.Set("forget", "true")
+				done = args[0] + " is forgotten; its data stays where it is"
 			}
 			return c.with(cmd, func(ctx context.Context, client *adminapi.Client) error {
 				if asking {
-					if err := c.confirmDelete(ctx, cmd, client, args[0], noExport); err != nil {
+					if err := c.confirmDelete(ctx, cmd, client, args[0], goodbye(noExport, forget)); err != nil {
 						return err
 					}
 				}
-				return c.leave(ctx, client, call, args[0]+" is deleted", noWait)
+				return c.leave(ctx, client, call, done, noWait)
 			})
 		},
 	}
 	exportFlags(cmd, &noExport, &noWait)
+	cmd.Flags().BoolVar(&forget, "forget", false, "remove the record alone: the cluster is not configured any more")
 	cmd.Flags().StringVar(&yes, "yes", "", "do not ask: the `ID` again")
 	return cmd
 }
@@ -98,8 +108,20 @@ func (c *console) mustAsk(cmd *cobra.Command, id, yes string) (bool, error) {
 	return false, nil
 }
 
+// goodbye is what is said before a tenant goes: of whom, and where it lies.
+func goodbye(noExport, forget bool) string {
+	switch {
+	case forget:
+		return "This removes the record of %s and its API keys for good. Its data and its logins STAY:\n  %s"
+	case noExport:
+		return "This drops all data of %s for good:\n  %s\nNO dump is written."
+	default:
+		return "This drops all data of %s for good:\n  %s\nA dump is written first."
+	}
+}
+
 // confirmDelete shows what is dropped, and wants the id a second time.
-func (c *console) confirmDelete(ctx context.Context, cmd *cobra.Command, client *adminapi.Client, id string, noExport bool) error {
+func (c *console) confirmDelete(ctx context.Context, cmd *cobra.Command, client *adminapi.Client, id, what string) error {
 	answer, err := client.Do(ctx, adminapi.Call{Method: http.MethodGet, Path: []string{"tenants", id}})
 	if err != nil {
 		return err
@@ -108,18 +130,11 @@ func (c *console) confirmDelete(ctx context.Context, cmd *cobra.Command, client 
 	if err := answer.Into(&t); err != nil {
 		return err
 	}
-	dump := "A dump is written first."
-	if noExport {
-		dump = "NO dump is written."
-	}
 	name := ""
 	if t.Name != id && t.Name != "" {
 		name = " (" + printable(t.Name) + ")"
 	}
-	typed, err := c.ask(cmd, fmt.Sprintf(`This drops all data of %s%s for good:
-  %s
-%s
-Type %s to go on: `, id, name, whereOf(t), dump, id))
+	typed, err := c.ask(cmd, fmt.Sprintf(what+"\nType %s to go on: ", id+name, whereOf(t), id))
 	if errors.Is(err, context.Canceled) {
 		return exitError{exitFailed, errors.New("stopped; nothing was deleted")}
 	}

@@ -14,7 +14,7 @@ type mutation struct {
 // mutations is the list; each invariant is broken at least once.
 func mutations() []mutation {
 	return slices.Concat(
-		sessionMutations(), poolMutations(), budgetMutations(), sharingMutations(), lifecycleMutations(),
+		sessionMutations(), poolMutations(), budgetMutations(), sharingMutations(), lifecycleMutations(), goodbyeMutations(),
 		keyMutations(), secondLoginMutations(), readerLoginMutations(), routerMutations(), admissionMutations(),
 		wallMutations(), adminKeyMutations(), readcacheMutations(), frontMutations(), identityMutations(), hungryMutations(), operatingMutations(),
 		embedMutations(),

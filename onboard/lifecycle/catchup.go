@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/poolkeeper/poolkeeper/onboard"
 	"github.com/poolkeeper/poolkeeper/registry"
@@ -49,10 +50,14 @@ func (o *Operator) catchUp(ctx context.Context, r *control.Record) error {
 // Prepare migrates a tenant that is behind, before its pool is opened. It is
 // what pools.Config.Prepare is with onboard.lazy. While somebody else works on
 // the tenant it waits: that may be a replica which migrates it, too. Asked for
-// a reader it migrates the tenant, whose tables that reads.
+// a reader it migrates the tenant, whose tables that reads. While the control
+// database cannot say who is behind it opens nothing: registry.ErrUnavailable.
 func (o *Operator) Prepare(ctx context.Context, t *registry.Tenant) error {
 	id := t.ID.Tenant()
 	r, err := o.db.Record(ctx, id)
+	if err != nil && !errors.Is(err, registry.ErrUnknown) {
+		return fmt.Errorf("%w: whether its data is behind (onboard.lazy): %w", registry.ErrUnavailable, err)
+	}
 	if err != nil || r.Migrated >= o.deps.Provisioner.Latest(&r.Tenant) {
 		return err
 	}

@@ -12,12 +12,16 @@ const (
 	codePartly    = "partly_failed"
 	codeCancelled = "cancelled"
 	codeBusy      = "busy"
+	codeCut       = "interrupted"
 )
 
 // codeOf is the stable code of an operation's error, for programs.
 func codeOf(err error) string {
 	if busy := (*control.BusyError)(nil); errors.As(err, &busy) {
 		return codeBusy
+	}
+	if errors.Is(err, control.ErrLost) { // whatever it was cut in
+		return codeCut
 	}
 	if migration := (*onboard.MigrationError)(nil); errors.As(err, &migration) {
 		return "migration_failed"
@@ -40,6 +44,7 @@ func codeOf(err error) string {
 		{control.ErrExists, "tenant_exists"},
 		{onboard.ErrConflict, "name_taken"},
 		{onboard.ErrExport, "unsupported"},
+		{onboard.ErrInWay, "state"},
 		{onboard.ErrClone, "state"},
 		{onboard.ErrAbsent, "state"},
 		{onboard.ErrForeign, "state"},

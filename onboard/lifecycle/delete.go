@@ -10,15 +10,17 @@ import (
 
 // Delete drops the data of a retired tenant, or of one that never became real,
 // and then its record, and with it the tenant's API keys. confirm is the id,
-// typed again. A deletion that has begun can only be finished. The operation's
-// result is a [DeleteResult]. Errors: ErrConfirm, ErrState, ErrDeclared.
+// typed again. A deletion that has begun can only be finished. A tenant whose
+// cluster is not in the configuration is refused; see [Operator.Forget]. The
+// operation's result is a [DeleteResult]. Errors: ErrConfirm, ErrState,
+// ErrDeclared.
 func (o *Operator) Delete(ctx context.Context, by Actor, id registry.ID, confirm string, export bool) (control.Operation, error) {
 	if confirm != id.String() {
 		return control.Operation{}, refuse(ErrConfirm, "confirm must be the id, %s", id)
 	}
 	r, err := o.db.Update(ctx, id, 0, func(r *control.Record) error {
 		export = export && !r.Deleting && r.State != registry.StatusPending
-		return deletable(r)
+		return o.droppable(r)
 	})
 	if err != nil {
 		o.audit(ctx, by, "tenant.delete", id, nil, err)
@@ -30,6 +32,14 @@ func (o *Operator) Delete(ctx context.Context, by Actor, id registry.ID, confirm
 		o.audit(ctx, by, "tenant.delete", id, map[string]string{"schema": r.Schema, "database": r.Database, "cluster": r.Cluster}, err)
 		return err
 	})
+}
+
+// droppable is deletable, where the data can be reached.
+func (o *Operator) droppable(r *control.Record) error {
+	if err := deletable(r); err != nil {
+		return err
+	}
+	return o.within(r)
 }
 
 func deletable(r *control.Record) error {
@@ -54,24 +64,9 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 		return err
 	}
 	j.step("mark of the deletion")
-	asked := r.CreatedAt
-	marked, err := o.db.Update(ctx, r.ID, 0, func(r *control.Record) error {
-		if !r.CreatedAt.Equal(asked) {
-			return refuse(ErrState, "%s is another tenant by now; the one that was to be deleted is gone", r.ID)
-		}
-		if err := deletable(r); err != nil {
-			return err
-		}
-		r.Deleting = true
-		if r.State != registry.StatusPending { // Drop passes over what is in the way of a tenant that never became real
-			r.State = registry.StatusRetired
-		}
-		return nil
-	})
-	if err != nil {
+	if err := o.mark(ctx, r, o.droppable); err != nil {
 		return err
 	}
-	o.awaitReplicas(ctx, marked)
 	if r.DSN.IsZero() {
 		if err := o.deps.Provisioner.Drop(ctx, &r.Tenant); err != nil {
 			return err
@@ -82,6 +77,28 @@ func (o *Operator) remove(ctx context.Context, j *job, r *control.Record, export
 	}
 	j.step("record")
 	return o.db.Remove(ctx, r.ID) // who keeps something of the tenant's is told by the source
+}
+
+// mark begins what cannot be undone, if that may be, and tells the replicas.
+func (o *Operator) mark(ctx context.Context, r *control.Record, may func(*control.Record) error) error {
+	asked := r.CreatedAt
+	marked, err := o.db.Update(ctx, r.ID, 0, func(r *control.Record) error {
+		if !r.CreatedAt.Equal(asked) {
+			return refuse(ErrState, "%s is another tenant by now; the one that was to be deleted is gone", r.ID)
+		}
+		if err := may(r); err != nil {
+			return err
+		}
+		r.Deleting = true
+		if r.State != registry.StatusPending { // Drop passes over what is in the way of a tenant that never became real
+			r.State = registry.StatusRetired
+		}
+		return nil
+	})
+	if err == nil {
+		o.awaitReplicas(ctx, marked)
+	}
+	return err
 }
 
 // DeleteResult is the result of a deletion.

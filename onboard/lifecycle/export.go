@@ -48,6 +48,9 @@ func (o *Operator) export(ctx context.Context, j *job, r *control.Record) (err e
 	if folder == "" {
 		return refuse(ErrUnsupported, "onboard.exports names no folder for dumps; set it, or go on without an export")
 	}
+	if err := o.within(r); err != nil {
+		return fmt.Errorf("no export can be written; go on without one (--no-export), or: %w", err)
+	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("the folder of exports: %w", err)
 	}

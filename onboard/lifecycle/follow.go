@@ -58,10 +58,12 @@ func (j *job) follow(ctx context.Context, told func(control.Operation) error) er
 	}
 }
 
-// followStored looks at the database now and then.
+// failureSize is about how long a failure is when it is written, in bytes.
+const failureSize = 200
+
+// followStored looks at the database now and then, less often where there is
+// much to read.
 func (o *Operator) followStored(ctx context.Context, id string, told func(control.Operation) error) error {
-	ticker := time.NewTicker(followEvery)
-	defer ticker.Stop()
 	var last control.Operation
 	for {
 		op, err := o.db.Operation(ctx, id)
@@ -78,7 +80,7 @@ func (o *Operator) followStored(ctx context.Context, id string, told func(contro
 			return nil
 		}
 		select {
-		case <-ticker.C:
+		case <-time.After(followEvery + time.Duration(len(op.Result)+failureSize*len(op.Failures))*time.Microsecond):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -26,6 +26,8 @@ type job struct {
 	op      control.Operation
 	changed chan struct{} // closed and replaced with every change
 	noted   time.Time
+	draft   json.RawMessage // of a result that is not whole, to be written once
+	drafted time.Time
 
 	// writing is held while the operation is written to the database, so that
 	// an older state never follows a newer.
@@ -89,10 +91,13 @@ func (j *job) snapshot() control.Operation {
 	return j.op
 }
 
-// step writes down what begins now, before it begins.
+// step writes down what begins now, before it begins; of the steps of many
+// tenants some.
 func (j *job) step(name string) {
 	j.change(func(op *control.Operation) { op.Step = name })
-	_ = j.note() // the log says so
+	if !j.op.Tenant.IsZero() || j.due() {
+		_ = j.note() // the log says so
+	}
 	if told := j.operator.deps.Step; told != nil {
 		told(j.op.Kind, name)
 	}
@@ -143,6 +148,26 @@ func (j *job) result(v any) {
 	j.change(func(op *control.Operation) { op.Result = text })
 }
 
+// save has a result that is not whole yet written with the next note: a run
+// that is killed can be undone by it. It grows with the fleet, and so does the
+// time until it is written again; nobody follows it.
+func (j *job) save(size int, result func() any) {
+	j.mu.Lock()
+	due := time.Since(j.drafted) >= noteEvery+time.Duration(size)*time.Millisecond
+	j.mu.Unlock()
+	if !due {
+		return
+	}
+	text, err := json.Marshal(result())
+	if err != nil {
+		j.operator.log.Error("a result cannot be written", "operation", j.op.ID, "error", err)
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.draft, j.drafted = text, time.Now()
+}
+
 // note writes the operation to the database. Who follows it in this process
 // does not depend on that.
 func (j *job) note() error {
@@ -150,6 +175,9 @@ func (j *job) note() error {
 	defer j.writing.Unlock()
 	j.mu.Lock()
 	op := j.op
+	if op.Result == nil {
+		op.Result, j.draft = j.draft, nil
+	}
 	j.noted = time.Now()
 	j.mu.Unlock()
 	// The end is written also when the operator is closing.
@@ -186,7 +214,7 @@ func (j *job) finish(ctx context.Context, err error) {
 		switch {
 		case err == nil:
 		case j.operator.lifetime.Err() != nil:
-			op.State, op.Error, op.Code = control.Interrupted, errStopped.Error(), "interrupted"
+			op.State, op.Error, op.Code = control.Interrupted, errStopped.Error(), codeCut
 		case errors.Is(context.Cause(ctx), errCancelled):
 			op.State, op.Error, op.Code = control.Failed, errCancelled.Error(), codeCancelled
 		default:

@@ -243,9 +243,7 @@ func (o *Operator) migrateSome(ctx context.Context, j *job, t todo, ids []regist
 		} else {
 			result.Migrated++
 		}
-		if j.due() {
-			j.result(*result) // a run that is killed can be undone, but for its last moments
-		}
+		j.save(len(result.Changes), func() any { return *result })
 		j.one(m.Tenant, m.Err)
 	})
 }

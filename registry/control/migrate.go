@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
@@ -39,7 +41,7 @@ func (d *Database) migrate(ctx context.Context) error {
 	cfg.RuntimeParams["lock_timeout"] = "0"
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(1) // the lock is the connection's
-	err = migrateUnderLock(ctx, db)
+	err = d.migrateUnderLock(ctx, db)
 	if err == nil {
 		err = d.warnOpen(ctx, db)
 	}
@@ -58,7 +60,7 @@ func (d *Database) warnOpen(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-func migrateUnderLock(ctx context.Context, db *sql.DB) error {
+func (d *Database) migrateUnderLock(ctx context.Context, db *sql.DB) error {
 	if _, err := db.ExecContext(ctx, "SELECT pg_catalog.pg_advisory_lock($1)", int64(migrationLock)); err != nil {
 		return fmt.Errorf("waiting to migrate: %w", err)
 	}
@@ -72,7 +74,7 @@ func migrateUnderLock(ctx context.Context, db *sql.DB) error {
 	case known >= newest:
 		return nil
 	}
-	if err := up(ctx, db); err != nil {
+	if err := d.upBetween(ctx, db); err != nil {
 		return fmt.Errorf("migrating the control database; its login must own the database: %w", err)
 	}
 	return shutOut(ctx, db)
@@ -90,6 +92,36 @@ func release(ctx context.Context, db *sql.DB) (known, compatible int, err error)
 		(SELECT coalesce(max(compatible_from), 0) FROM poolkeeper.release)`
 	err = db.QueryRowContext(ctx, query).Scan(&known, &compatible)
 	return known, compatible, err
+}
+
+// How long a migration waits for a table that somebody reads, such as a dump,
+// and how long after that it tries again. Whoever comes later waits behind it,
+// readers too.
+const (
+	tableWait  = "2s"
+	tableAgain = 3 * time.Second
+)
+
+// upBetween is up, in a moment in which nobody holds the tables: it does not
+// stand in the way of those who serve until then.
+func (d *Database) upBetween(ctx context.Context, db *sql.DB) error {
+	if _, err := db.ExecContext(ctx, "SET lock_timeout = '"+tableWait+"'"); err != nil {
+		return err
+	}
+	for {
+		err := up(ctx, db)
+		held, ok := errors.AsType[*pgconn.PgError](err)
+		if !ok || held.Code != "55P03" {
+			return err
+		}
+		d.log.WarnContext(ctx, "another session, such as a dump, holds a table of the control database; this start waits for it: look into pg_stat_activity and pg_locks there",
+			"again_in", tableAgain)
+		select {
+		case <-time.After(tableAgain):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func up(ctx context.Context, db *sql.DB) error {

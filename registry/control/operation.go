@@ -81,13 +81,14 @@ func (op *Operation) failures() (json.RawMessage, error) {
 	return json.Marshal(op.Failures)
 }
 
-// Note stores the operation's progress or end. Errors: [ErrNoSuch].
+// Note stores the operation's progress or end; the result stays as it is stored
+// where op has none. Errors: [ErrNoSuch].
 func (d *Database) Note(ctx context.Context, op Operation) error {
 	failures, err := op.failures()
 	if err != nil {
 		return err
 	}
-	const update = `UPDATE poolkeeper.operations SET state = $2, step = $3, done = $4, total = $5, failures = $6, result = $7,
+	const update = `UPDATE poolkeeper.operations SET state = $2, step = $3, done = $4, total = $5, failures = $6, result = coalesce($7, result),
 		error = $8, code = $9, updated = clock_timestamp(),
 		ended = CASE WHEN $2 = 'running' THEN NULL ELSE coalesce($10, clock_timestamp()) END WHERE id = $1`
 	var ended *time.Time

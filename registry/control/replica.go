@@ -44,12 +44,16 @@ const appliedEvery = 20 * time.Millisecond
 func (d *Database) Applied(ctx context.Context, version uint64) error {
 	ticker := time.NewTicker(appliedEvery)
 	defer ticker.Stop()
+	var behind []string
 	for {
 		replicas, err := d.Replicas(ctx)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil && len(behind) > 0:
+			return late(ctx, behind, version)
+		case err != nil:
 			return err
 		}
-		var behind []string
+		behind = nil
 		for _, r := range replicas {
 			if r.Version < version {
 				behind = append(behind, r.Name)
@@ -61,9 +65,13 @@ func (d *Database) Applied(ctx context.Context, version uint64) error {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("control: waiting for %s to apply change %d: %w", strings.Join(behind, ", "), version, ctx.Err())
+			return late(ctx, behind, version)
 		}
 	}
+}
+
+func late(ctx context.Context, behind []string, version uint64) error {
+	return fmt.Errorf("control: waiting for %s to apply change %d: %w", strings.Join(behind, ", "), version, ctx.Err())
 }
 
 // noteApplied tells the others what this process has applied. It is one small
