@@ -2,11 +2,7 @@ package integration_test
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/poolkeeper/poolkeeper/internal/pgtest"
-	"github.com/poolkeeper/poolkeeper/onboard"
 	"github.com/poolkeeper/poolkeeper/pools"
 	"github.com/poolkeeper/poolkeeper/registry"
 )
@@ -153,85 +148,6 @@ func (s *sampler) within(t *testing.T, budget int) {
 	}
 }
 
-// sockets opens sockets and counts them on this side, where those that have
-// not logged in yet can be seen too. Cancel requests take no connection of the
-// server's, and are not counted.
-type sockets struct {
-	mu                  sync.Mutex
-	open, most, dialled int
-}
-
-type countedSocket struct {
-	*net.TCPConn
-	of      *sockets
-	counted bool // guarded by of.mu
-	closed  bool // likewise
-	written bool // for whoever writes
-}
-
-func (s *sockets) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	return &countedSocket{TCPConn: c.(*net.TCPConn), of: s}, nil
-}
-
-// cancelRequest is the number that tells the message from a start-up.
-const cancelRequest = 80877102
-
-// Write counts the socket when what it is for is known.
-func (c *countedSocket) Write(b []byte) (int, error) {
-	if !c.written {
-		c.written = true
-		if len(b) < 8 || binary.BigEndian.Uint32(b[4:]) != cancelRequest {
-			c.of.count(c)
-		}
-	}
-	return c.TCPConn.Write(b)
-}
-
-func (s *sockets) count(c *countedSocket) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dialled++
-	if !c.closed {
-		c.counted = true
-		s.open++
-		s.most = max(s.most, s.open)
-	}
-}
-
-func (c *countedSocket) Close() error {
-	err := c.TCPConn.Close()
-	c.of.mu.Lock()
-	defer c.of.mu.Unlock()
-	if c.counted && !c.closed {
-		c.of.open--
-	}
-	c.closed = true
-	return err
-}
-
-// dials is how often it has dialled.
-func (s *sockets) dials() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dialled
-}
-
-// within fails if there were ever more sockets than the budget.
-func (s *sockets) within(t *testing.T, budget int) {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t.Logf("%d dials, at most %d of %d sockets open at once", s.dialled, s.most, budget)
-	if s.most > budget {
-		t.Errorf("%d sockets were open at once, the budget is %d", s.most, budget)
-	}
-}
-
 // closed closes the fleet's keeper, after which nothing is left of it.
 func (f *fleet) closed(t *testing.T) {
 	t.Helper()
@@ -349,83 +265,4 @@ func TestTheBudgetHoldsWhereEachConnectionIsDialledTwice(t *testing.T) {
 		t.Errorf("%d dials for 12 tenants", n)
 	}
 	opened.within(t, budget)
-}
-
-// Provisioning takes its connections from the same budget, also when tenants
-// have used it up.
-func TestOnboardingKeepsWithinTheBudget(t *testing.T) {
-	t.Parallel()
-	const budget = 6
-	opened := &sockets{}
-	f := newFleet(t, func(c *pools.Config) {
-		cluster(c, func(main *registry.Cluster) { main.Budget = budget })
-		c.Dial = opened.dial
-	}, repeat(6, "row", "shared")...)
-	for i, mark := range repeat(6, "row", "shared") {
-		f.rowOf(t, id(fmt.Sprintf("%s-%d", mark, i)))
-	}
-	p := f.provisioner(t, budget/onboard.Connections)
-	before := opened.dials()
-	var all sync.WaitGroup
-	for i := range 5 {
-		all.Go(func() {
-			if err := p.Provision(t.Context(), newcomer(fmt.Sprintf("%s_new_%d", f.database, i))); err != nil {
-				t.Error(err)
-			}
-		})
-		all.Go(func() { f.rowOf(t, id(fmt.Sprintf("%s-%d", repeat(6, "row", "shared")[i], i))) })
-	}
-	all.Wait()
-	if dialled := opened.dials() - before; dialled < 5*onboard.Connections {
-		t.Errorf("%d connections were opened through the budget for 5 tenants", dialled)
-	}
-	f.settled(t)
-	opened.within(t, budget)
-}
-
-// A budget that is too small for the work is said, and not waited for.
-func TestOnboardingBeyondTheBudgetIsRefused(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t, func(c *pools.Config) {
-		cluster(c, func(main *registry.Cluster) { main.Budget = onboard.Connections - 1 })
-		c.QueueTimeout = 100 * time.Millisecond
-	}, "shared")
-	p := f.provisioner(t, 1)
-	record := newcomer(f.database + "_beyond")
-	if err := p.Provision(t.Context(), record); !errors.Is(err, pools.ErrBudget) {
-		t.Errorf("onboarding on a budget of %d: %v", onboard.Connections-1, err)
-	}
-	f.rowOf(t, id("shared-0"))
-	f.settled(t)
-}
-
-// provisioner works through the keeper's budget.
-func (f *fleet) provisioner(t *testing.T, atOnce int) *onboard.Provisioner {
-	t.Helper()
-	settings, _ := f.Cluster("main")
-	settings.Admin = registry.NewSecret(f.server.AdminDSN(f.database))
-	admin(t, f.server, f.database, "GRANT CONNECT ON DATABASE "+f.database+" TO "+f.shared) // PUBLIC loses it
-	p, err := onboard.New(onboard.Defaults(), map[string]registry.Cluster{"main": settings}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Through(f.Dialer, atOnce)
-	return p
-}
-
-// newcomer is a tenant with a schema and a login of that name, to be made.
-func newcomer(name string) *registry.Tenant {
-	return &registry.Tenant{
-		ID: id(strings.ReplaceAll(name, "_", "-")), Status: registry.StatusActive, Cluster: "main", Isolation: registry.IsolationSchema,
-		Schema: name, Login: name, Password: registry.NewSecret(password),
-	}
-}
-
-// interchangeable names tenants that can use each other's connections.
-func interchangeable(tenants int) []registry.ID {
-	ids := make([]registry.ID, 0, tenants)
-	for i := range tenants / 2 {
-		ids = append(ids, id(fmt.Sprintf("shared-%d", i)), id(fmt.Sprintf("row-%d", i)))
-	}
-	return ids
 }

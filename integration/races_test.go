@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -53,74 +51,6 @@ func (p *plane) locked(t *testing.T, id registry.ID, what string) (unlock func()
 func (p *plane) slowMigration(t *testing.T) {
 	t.Helper()
 	p.migration(t, "00002_slow.sql", "-- +goose Up\nSELECT pg_sleep(1);\n")
-}
-
-func TestDeletingATenantThatNeverBecameRealLeavesTheSparesAlone(t *testing.T) {
-	t.Parallel()
-	p := newPlane(t, func(s *planeSetup) { s.Spares = 1 })
-	stop := p.stock(t)
-	eventually(t, "a spare", func() bool { return p.spares(t) == 1 })
-	stop()
-	id := p.id("never")
-	_, err := p.db.Create(t.Context(), &control.Record{Tenant: registry.Tenant{
-		ID: id, Cluster: "main", Isolation: registry.IsolationSchema, Schema: "never", Login: p.prefix + "_never", Password: registry.NewSecret("x"),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	op, err := p.operator.Delete(t.Context(), "test", id, id.String(), false)
-	p.done(t, op, err)
-	if n := p.spares(t); n != 1 {
-		t.Errorf("%d spares are left", n)
-	}
-}
-
-func TestASpareThatWasTakenAndNotGotGoesWithItsTenant(t *testing.T) {
-	t.Parallel()
-	p := newPlane(t, func(s *planeSetup) { s.Spares = 1 })
-	stop := p.stock(t)
-	eventually(t, "a spare", func() bool { return p.spares(t) == 1 })
-	stop()
-	id := p.id("cut")
-	_, err := p.db.Create(t.Context(), &control.Record{Tenant: registry.Tenant{
-		ID: id, Cluster: "main", Isolation: registry.IsolationSchema, Schema: "cut", Login: p.prefix + "_cut", Password: registry.NewSecret("x"),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	spare, err := p.db.TakeSpare(t.Context(), id, "", "main", registry.IsolationSchema)
-	if err != nil || spare == nil {
-		t.Fatal(spare, err)
-	}
-	op, err := p.operator.Retire(t.Context(), "test", id, 0, false) // as long as it is pending, or later
-	p.done(t, op, err)
-	op, err = p.operator.Delete(t.Context(), "test", id, id.String(), false)
-	p.done(t, op, err)
-	if left := p.leftovers(t, spare.ID); len(left) > 0 {
-		t.Errorf("the server still has %q", left)
-	}
-}
-
-func TestSparesOfAnotherPlanAreReplaced(t *testing.T) {
-	t.Parallel()
-	p := newPlane(t, func(s *planeSetup) {
-		s.Spares = 2
-		s.Plans = map[string]registry.Plan{"gold": {Limits: registry.Limits{MaxConns: 3}}}
-	})
-	stop := p.stock(t)
-	eventually(t, "the spares", func() bool { return p.spares(t) == 2 })
-	stop()
-	o := p.configured(t, func(c *onboard.Config) { c.Spares, c.SparePlan = 2, "gold" })
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { o.Stock(ctx) })
-	defer running.Wait()
-	defer cancel()
-	eventually(t, "the spares of the new plan", func() bool {
-		spares, err := p.db.Spares(t.Context())
-		return err == nil && len(spares) == 2 &&
-			!slices.ContainsFunc(spares, func(s control.Spare) bool { return !s.Ready || s.Plan != "gold" })
-	})
 }
 
 func TestManyTenantsAreCopiedFromOneTemplateAtOnce(t *testing.T) {
@@ -222,48 +152,6 @@ func TestALazyMigrationWaitsForWhoeverWorksOnTheTenant(t *testing.T) {
 	unlock()
 	if err := <-prepared; err != nil || p.record(t, r.ID).Migrated != 2 {
 		t.Errorf("prepared: %v, at %d", err, p.record(t, r.ID).Migrated)
-	}
-}
-
-func TestATenantThatGoesFromTheFileIsSuspendedWhoeverWorksOnIt(t *testing.T) {
-	t.Parallel()
-	p := newPlane(t, nil)
-	p.apply(t, p.operator, p.declared(t, 2, plain))
-	id := registry.MustParseID(p.prefix + "-f0001")
-	p.locked(t, id, "export")
-	p.apply(t, p.operator, p.declared(t, 1, plain))
-	if r := p.record(t, id); r.Status != registry.StatusSuspended {
-		t.Errorf("the tenant is %s", r.Status)
-	}
-}
-
-// apply brings about what is declared, which should go well.
-func (p *plane) apply(t *testing.T, o *lifecycle.Operator, docs []registry.Document) {
-	t.Helper()
-	err := o.Reconcile(t.Context(), docs, func(c lifecycle.ApplyChange) {
-		if c.Error != "" {
-			t.Errorf("%s %s: %s", c.Action, c.Tenant, c.Error)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestTwoProcessesThatApplyOneFileAtOnceBothSucceed(t *testing.T) {
-	t.Parallel()
-	p := newPlane(t, nil)
-	db, _, other := p.setup.open(t.Context(), t, p.log, nil)
-	t.Cleanup(db.Close)
-	t.Cleanup(other.Close)
-	docs := p.declared(t, 8, plain)
-	var both sync.WaitGroup
-	for _, o := range []*lifecycle.Operator{p.operator, other} {
-		both.Go(func() { p.apply(t, o, docs) })
-	}
-	both.Wait()
-	for i := range 8 {
-		p.works(t, p.record(t, registry.MustParseID(fmt.Sprintf("%s-f%04d", p.prefix, i))))
 	}
 }
 

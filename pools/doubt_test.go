@@ -2,7 +2,10 @@ package pools_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +35,24 @@ func TestAPinThatIsRefusedHoldsUpNobodyElseOfTheLogin(t *testing.T) {
 		mustBe(t, w.run(t, "t01", "select 1"), pools.ErrDatabase)
 		if w.server.Startups() != starts {
 			t.Error("the tenant's own failure was not remembered")
+		}
+	})
+}
+
+func TestAServerThatGoesAwayDuringThePinHasShownNothingWrong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		w := newWorld(t, 15, func(c *pools.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		defer w.end(t)
+		shared := tenant("t01")
+		shared.Login, shared.SharedLogin = "", true
+		w.records.put(shared)
+		w.server.Script(`SET search_path TO "t01"`, func(s *poolstest.Session) error { s.Kill(); return nil })
+		err := w.run(t, "t01", "select 1")
+		mustBe(t, err, pools.ErrDatabase)
+		if errors.Is(err, pools.ErrPin) || strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "level=WARN") {
+			t.Errorf("an outage is told as a wrong session: %v\n%s", err, log.String())
 		}
 	})
 }

@@ -20,31 +20,6 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 )
 
-func TestACancelledStatementKeepsItsConnection(t *testing.T) {
-	t.Parallel()
-	for _, trust := range []pools.SQL{pools.Untrusted, pools.Trusted} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, 18, func(c *pools.Config) { c.SQL, c.MaxConns = trust, 1 })
-			defer w.end(t)
-			w.server.Script("hang", poolstest.Hang)
-			l := w.lease(t, "t01")
-			defer l.Release()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			_, err := l.Exec(ctx, "hang")
-			if pg := new(pgconn.PgError); !errors.As(err, &pg) || pg.Code != "57014" {
-				t.Errorf("error is %v", err)
-			}
-			if _, err := l.Exec(t.Context(), "select 1"); err != nil {
-				t.Error(err)
-			}
-			if w.server.Startups() != 1 {
-				t.Error("the connection was thrown away")
-			}
-		})
-	}
-}
-
 func TestACancelThatCameBeforeItsStatementIsSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -73,35 +48,6 @@ func TestACancelThatCameBeforeItsStatementIsSentAgain(t *testing.T) {
 	})
 }
 
-func TestACancelThatGetsNoAnswerEndsTheConnection(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
-		defer w.end(t)
-		release := make(chan struct{})
-		w.server.Script("deaf", func(*poolstest.Session) error { <-release; return nil })
-		l := w.lease(t, "t01")
-		defer l.Release()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		if _, err := l.Exec(ctx, "deaf"); err == nil {
-			t.Error("a statement without an answer succeeded")
-		}
-		if took := time.Since(began); took != 3*time.Second {
-			t.Errorf("it took %v, want the deadline and the cancel timeout", took)
-		}
-		close(release)
-		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
-			t.Error(err)
-		}
-		synctest.Wait()
-		if n := w.server.Count("SELECT pg_catalog.pg_terminate_backend(1)"); n != 1 || w.server.Startups() != 3 {
-			t.Errorf("the server was asked %d times to end the session, %d connections in all", n, w.server.Startups())
-		}
-	})
-}
-
 func TestAStatementThrownAwayBehindTheDriversBackCostsTheConnection(t *testing.T) {
 	t.Parallel()
 	for _, trust := range []pools.SQL{pools.Untrusted, pools.Trusted} {
@@ -120,67 +66,6 @@ func TestAStatementThrownAwayBehindTheDriversBackCostsTheConnection(t *testing.T
 			}
 		})
 	}
-}
-
-func TestAnOpenTransactionIsRolledBackAtRelease(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
-		defer w.end(t)
-		for range 3 {
-			if err := w.run(t, "t01", "BEGIN"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if w.server.Startups() != 1 || w.server.Count("ROLLBACK") != 3 {
-			t.Errorf("%d connections, %d rollbacks", w.server.Startups(), w.server.Count("ROLLBACK"))
-		}
-		if w.seen.count("drift transaction") != 3 {
-			t.Errorf("observed %v", w.seen.counts)
-		}
-	})
-}
-
-func TestAResetThatIsRefusedCostsTheConnection(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
-		defer w.end(t)
-		if err := w.run(t, "t01", "select 1"); err != nil {
-			t.Fatal(err)
-		}
-		w.server.Script("CLOSE ALL", func(*poolstest.Session) error { return poolstest.Fail("57014", "late cancel") })
-		if err := w.run(t, "t01", "select 1"); err != nil { // the first reset was fine, the second is not
-			t.Fatal(err)
-		}
-		w.server.Script("CLOSE ALL", func(*poolstest.Session) error { return nil })
-		if err := w.run(t, "t01", "select 1"); err != nil {
-			t.Fatal(err)
-		}
-		if w.server.Startups() != 2 || w.seen.count("drift reset") != 1 || w.seen.count("closed drift") != 1 {
-			t.Errorf("%d connections, observed %v", w.server.Startups(), w.seen.counts)
-		}
-	})
-}
-
-func TestAnUnusedConnectionIsNotReset(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 15, nil)
-		defer w.end(t)
-		for range 5 {
-			l := w.lease(t, "t01")
-			c, err := l.Acquire(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Release()
-			l.Release()
-		}
-		if n := w.server.Count("CLOSE ALL"); n != 0 {
-			t.Errorf("%d resets", n)
-		}
-	})
 }
 
 func TestADiscardedConnectionIsNotLentAgain(t *testing.T) {
@@ -313,55 +198,6 @@ func TestConnLostTellsABrokenConnectionFromARefusedStatement(t *testing.T) {
 	}
 }
 
-func TestASessionWhosePinCannotBeRestoredIsDestroyed(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
-		defer w.end(t)
-		shared := tenant("t01")
-		shared.Login, shared.SharedLogin = "", true
-		w.records.put(shared)
-		if err := w.run(t, "t01", "select 1"); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		w.server.LosePins(true) // the reset's answer is success, but the path is gone
-		if err := w.run(t, "t01", "select 1"); err != nil {
-			t.Fatal(err)
-		}
-		mustBe(t, w.run(t, "t01", "select 1"), pools.ErrPin)
-		if w.seen.count("drift search_path") != 1 {
-			t.Errorf("observed %v", w.seen.counts)
-		}
-	})
-}
-
-func TestASessionThatWasCancelledIsResetEvenWhereReportsSuffice(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 18, func(c *pools.Config) { c.SQL, c.MaxConns = pools.Trusted, 1 })
-		defer w.end(t)
-		w.server.Script("hang", poolstest.Hang)
-		l := w.lease(t, "t01")
-		defer l.Release()
-		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
-			t.Fatal(err)
-		}
-		before := w.server.Count("CLOSE ALL")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := l.Exec(ctx, "hang"); err == nil {
-			t.Error("a statement without an end ended")
-		}
-		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
-			t.Error(err)
-		}
-		if after := w.server.Count("CLOSE ALL"); before != 0 || after != 1 {
-			t.Errorf("%d resets before the cancel, %d after", before, after)
-		}
-	})
-}
-
 func TestADiscardBelowTheDriverIsNoticedWhenSQLIsUntrusted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -424,33 +260,6 @@ func TestAConnectionIsReplacedAtItsAge(t *testing.T) {
 		synctest.Wait()
 		if w.server.Startups() != 2 || w.seen.count("closed lifetime") != 1 {
 			t.Errorf("%d connections, observed %v", w.server.Startups(), w.seen.counts)
-		}
-	})
-}
-
-func TestACallerWhoLeavesWhileASessionIsResetDoesNotCostTheConnection(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 15, func(c *pools.Config) { c.MaxConns = 1 })
-		defer w.end(t)
-		w.server.Script("CLOSE ALL", func(*poolstest.Session) error {
-			time.Sleep(time.Second)
-			return nil
-		})
-		if err := w.run(t, "t01", "select 1"); err != nil {
-			t.Fatal(err)
-		}
-		l := w.lease(t, "t01")
-		defer l.Release()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		_, err := l.Acquire(ctx)
-		mustBe(t, err, context.DeadlineExceeded)
-		if _, err := l.Exec(t.Context(), "select 1"); err != nil {
-			t.Error(err)
-		}
-		if n := w.server.Startups(); n != 1 {
-			t.Errorf("%d connections were opened, want 1", n)
 		}
 	})
 }

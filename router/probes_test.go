@@ -1,12 +1,8 @@
 package router_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -106,51 +102,6 @@ func TestWhoWaitsAsLongAsItWasToldIsServed(t *testing.T) {
 	})
 }
 
-// The registry that a flood meets is the real one, with its memory of those
-// who do not exist.
-func TestAFloodOfUnknownTenantsFromEverywhereTakesBoundedMemory(t *testing.T) {
-	source, err := registry.NewStatic(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	records, err := registry.New(registry.Defaults(), source, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := router.New(production("path"), router.Deps{Tenants: records, Pools: &lender{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	req := request{}.build(t)
-	flood := func(from, to int) {
-		for i := from; i < to; i++ {
-			req.URL.Path = fmt.Sprintf("/t/tenant-%d/sql", i)
-			req.RemoteAddr = fmt.Sprintf("[2001:db8:%x:%x::1]:4711", i>>16, i&0xffff)
-			if _, err := r.Route(req); !errors.Is(err, registry.ErrUnknown) {
-				t.Fatalf("got %v", err)
-			}
-		}
-	}
-	before := heap()
-	flood(0, 100_000)
-	once := heap() - before
-	flood(100_000, 300_000)
-	thrice := heap() - before
-	t.Logf("100,000 unknown tenants from as many networks: %.1f MB; 300,000: %.1f MB", float64(once)/1e6, float64(thrice)/1e6)
-	if once >= 10e6 || thrice >= 10e6 {
-		t.Errorf("the flood takes %d and %d bytes", once, thrice)
-	}
-	runtime.KeepAlive(r)
-}
-
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
 // If it were otherwise, the limit would tell which tenants exist.
 func TestEveryRefusalCountsTheSame(t *testing.T) {
 	t.Parallel()
@@ -203,77 +154,6 @@ func TestWhatIsNoProbeDoesNotCount(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Nothing of the answer depends on what is asked for.
-func TestALimitedAddressGetsTheSameAnswerToEverything(t *testing.T) {
-	t.Parallel()
-	for name, mount := range mounts() {
-		synctest.Test(t, func(t *testing.T) {
-			r := guarded(t, probed("key", "jwt", "host", "path", "header"), &lender{}, nil)
-			_ = routeAll(t, r, request{path: "/t/nobody"}, burst)
-			h := mount(r, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") }))
-			want := answer(t, h, request{path: "/t/nobody"})
-			if !strings.Contains(want, "429") || !strings.Contains(want, "probe_limit") || !strings.Contains(want, "Retry-After: 10\r\n") {
-				t.Fatalf("%s: %s", name, want)
-			}
-			for _, q := range []request{
-				{path: "/t/acme"},
-				{path: "/t/hooli"},
-				{path: "/t/faraway"},
-				{path: "/t/a_b"},
-				{host: "acme.example.com"},
-				{host: "www.example.com"},
-				{path: "/t/acme", header: header(tenantID, "globex")},
-				{path: "/t/acme", header: bearer(keyOf("revoked")).header},
-				{path: "/t/acme", header: bearer(keyOf("globex")).header},
-				bearer(keyOf("away")),
-				bearer(tokenOf("away")),
-				{},
-			} {
-				if got := answer(t, h, q); got != want {
-					t.Errorf("%s: %+v gets\n%s\nanother one\n%s", name, q, got, want)
-				}
-			}
-		})
-	}
-}
-
-func TestNothingIsLookedUpForALimitedAddress(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var lookups atomic.Int64
-		r, err := router.New(probed("path"), router.Deps{Pools: &lender{}, Tenants: tenantsFunc(func(registry.ID) (*registry.Tenant, error) {
-			lookups.Add(1)
-			return nil, registry.ErrInactive
-		})})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = routeAll(t, r, request{path: "/t/hooli"}, 3*burst)
-		if lookups.Load() != burst {
-			t.Errorf("%d lookups, want %d", lookups.Load(), burst)
-		}
-	})
-}
-
-// Behind one address may be many: whoever has a good credential is none of
-// those who try.
-func TestAVerifiedCredentialPassesThoughItsAddressIsLimited(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := guarded(t, probed("key", "jwt", "path"), &lender{}, nil)
-		_ = routeAll(t, r, request{path: "/t/nobody"}, 2*burst)
-		for _, q := range []request{bearer(keyOf("acme")), bearer(tokenOf("acme")), {path: "/t/acme", header: bearer(keyOf("acme")).header}} {
-			if err := routeAll(t, r, q, 1); err != nil {
-				t.Errorf("got %v", err)
-			}
-		}
-		// A record that is gone is said to be so to who has its key, as without a limit.
-		if err := routeAll(t, r, bearer(keyOf("hooli")), 1); !errors.Is(err, registry.ErrInactive) {
-			t.Errorf("got %v", err)
-		}
-	})
 }
 
 func TestOnlyTheAddressItselfIsLimited(t *testing.T) {
@@ -345,58 +225,6 @@ func TestTheLimitCanBeOff(t *testing.T) {
 	if err := routeAll(t, r, request{path: "/t/nobody"}, 1000); !errors.Is(err, registry.ErrUnknown) {
 		t.Errorf("got %v", err)
 	}
-}
-
-// Who is limited and goes on asking is not forgotten for those who come once.
-func TestAFloodDoesNotMakeALimitedAddressForgotten(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRouter(t, probed("path"), &lender{}, nil)
-		_ = routeAll(t, r, request{path: "/t/nobody"}, burst)
-		req := request{path: "/t/nobody"}.build(t)
-		for i := range 2 * router.MaxSites {
-			req.RemoteAddr = fmt.Sprintf("[2001:db8:%x:%x::1]:4711", i>>16, i&0xffff)
-			if _, err := r.Route(req); !errors.Is(err, registry.ErrUnknown) {
-				t.Fatal(err)
-			}
-			if i%1000 == 0 {
-				if err := routeAll(t, r, request{path: "/t/acme"}, 1); !errors.Is(err, router.ErrProbing) {
-					t.Fatalf("got %v after %d others", err, i)
-				}
-			}
-		}
-	})
-}
-
-func TestTheLimitIsSafeForManyAtOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var lookups atomic.Int64
-		r, err := router.New(probed("path"), router.Deps{Pools: &lender{}, Tenants: tenantsFunc(func(registry.ID) (*registry.Tenant, error) {
-			lookups.Add(1)
-			return nil, registry.ErrUnknown
-		})})
-		if err != nil {
-			t.Fatal(err)
-		}
-		const at = 8 // as many at once
-		done := make(chan struct{})
-		for range at {
-			go func() {
-				defer func() { done <- struct{}{} }()
-				req := request{path: "/t/nobody"}.build(t).WithContext(context.WithoutCancel(t.Context()))
-				for range 1000 {
-					_, _ = r.Route(req)
-				}
-			}()
-		}
-		for range at {
-			<-done
-		}
-		if n := lookups.Load(); n < burst || n > burst+at-1 {
-			t.Errorf("%d lookups, want %d, and at most one more of each that asks at the same time", n, burst)
-		}
-	})
 }
 
 func TestTheObserverIsToldOfProbing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -62,6 +63,8 @@ func TestEveryErrorOfAnOperatorHasItsStatusAndCode(t *testing.T) {
 		{fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("hidden words")}), 503, "registry_unavailable", ""},
 		{fmt.Errorf("x: %w", refusedLogin{}), 503, "registry_unavailable", ""},
 		{context.DeadlineExceeded, 503, "registry_unavailable", ""},
+		{fmt.Errorf("x: %w", io.ErrUnexpectedEOF), 503, "registry_unavailable", ""},
+		{fmt.Errorf("%w: hidden words: %w", control.ErrLost, context.Canceled), 503, "interrupted", "Ask for the same again"},
 		{fmt.Errorf("x: %w", &pgconn.PgError{Severity: "ERROR", Code: "42P01", Message: "hidden words"}), 500, "internal", ""},
 		{&fs.PathError{Op: "mkdir", Path: "hidden", Err: syscall.EACCES}, 500, "internal", ""},
 		{errors.New("hidden words"), 500, "internal", ""},
@@ -85,46 +88,6 @@ func TestEveryErrorOfAnOperatorHasItsStatusAndCode(t *testing.T) {
 				t.Errorf("busy without Retry-After")
 			}
 		}
-	}
-}
-
-func TestAFileThatIsWrongIsRefusedWithAllThatIsWrong(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, withOperator)
-	h.operator.err = registry.Problems{{File: "t.yaml", Line: 3, Field: "tenants.a", Message: "is wrong"}, {Message: "so is this"}}
-	for _, query := range []string{"", "?dry_run=true"} {
-		r := h.ask(t, http.MethodPost, "/v1/apply"+query, "tenants: {}")
-		r.is(t, 400, "invalid_file")
-		if got := fmt.Sprint(r.object(t)["problems"]); got != "[map[field:tenants.a file:t.yaml line:3 message:is wrong] map[message:so is this]]" {
-			t.Errorf("%s", got)
-		}
-	}
-	many := make(registry.Problems, 1500)
-	for i := range many {
-		many[i] = &registry.Problem{Message: "wrong"}
-	}
-	h.operator.err = many
-	r := h.ask(t, http.MethodPost, "/v1/apply", "")
-	if n := len(r.object(t)["problems"].([]any)); n != 1000 || !strings.Contains(r.body, "1500 things") {
-		t.Errorf("%d problems: %.300s", n, r.body)
-	}
-}
-
-func TestAFileIsAppliedUnderTheNameThatItIsGiven(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, withOperator)
-	for query, want := range map[string]string{"?dry_run=true&file=fleet.yaml": "fleet.yaml", "?dry_run=true": "request"} {
-		r := h.ask(t, http.MethodPost, "/v1/apply"+query, "tenants: {}\n")
-		if r.status != 200 || r.body != `{"changes":[{"action":"change","tenant":"acme","fields":[{"field":"password","old":"","new":"(changed)"}]}],"same":2}` {
-			t.Errorf("status %d: %s", r.status, r.body)
-		}
-		if d := h.operator.applied; len(d) != 1 || d[0].Path != want || string(d[0].Data) != "tenants: {}\n" || !d[0].Declares {
-			t.Errorf("applied %+v", d)
-		}
-	}
-	h.ask(t, http.MethodPost, "/v1/apply", "a: 1", "File", "other.yaml")
-	if got := fmt.Sprint(h.operator.called(), h.operator.applied[0].Path); got != "[local: apply]other.yaml" {
-		t.Errorf("did %s", got)
 	}
 }
 
@@ -156,89 +119,6 @@ func TestWithoutAControlDatabaseTenantsAreReadAndNothingIsChanged(t *testing.T) 
 	}
 	for _, query := range []string{"behind=true", "failed=true"} {
 		h.admin(t, http.MethodGet, "/v1/tenants?"+query).is(t, 409, "no_control")
-	}
-}
-
-func TestTenantsAreFiltered(t *testing.T) {
-	t.Parallel()
-	withLabels := func(h *harness) {
-		h.records.all[0].Labels, h.records.all[0].Plan, h.records.all[0].Name = map[string]string{"tier": "gold", "eu": ""}, "pro", "Zebra"
-		h.records.all[1].Labels = map[string]string{"tier": "tin"}
-	}
-	h := newHarness(t, withLabels)
-	for query, want := range map[string]string{
-		"status=suspended": "hooli", "plan=pro": "acme", "cluster=main&limit=1": "acme+", "cluster=other": "", "label=tier=gold": "acme", "label=tier=gold&label=eu=": "acme",
-		"label=tier=gold&label=tier2=x": "", "label=eu=1": "", "prefix=zEB": "acme", "prefix=s": "shared", "prefix=hoo&status=active": "", "status=active&limit=2&after=acme": "initech quick+",
-	} {
-		if got := idsOf(t, h.admin(t, http.MethodGet, "/v1/tenants?"+query)); got != want {
-			t.Errorf("%s: %q, want %q", query, got, want)
-		}
-	}
-}
-
-func idsOf(t testing.TB, r reply) string {
-	t.Helper()
-	page := r.object(t)
-	var ids []string
-	for _, tenant := range page["tenants"].([]any) {
-		ids = append(ids, tenant.(map[string]any)["id"].(string))
-	}
-	text := strings.Join(ids, " ")
-	if _, more := page["next"]; more {
-		text += "+"
-	}
-	return text
-}
-
-func TestTheControlDatabaseIsAskedForWhatIsWanted(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, withOperator)
-	h.admin(t, http.MethodGet, "/v1/tenants?status=active&plan=pro&cluster=main&label=a=b&label=c=d=e&prefix=x&failed=true&after=acme&limit=7")
-	got := h.operator.filters[0]
-	want := control.Filter{
-		Status: "active", Plan: "pro", Cluster: "main", Labels: map[string]string{"a": "b", "c": "d=e"}, Prefix: "x", Failed: true, After: registry.MustParseID("acme"), Limit: 8,
-	}
-	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
-		t.Errorf("asked for %+v", got)
-	}
-	if got := idsOf(t, h.admin(t, http.MethodGet, "/v1/tenants?limit=2")); got != "acme hooli+" {
-		t.Errorf("%s", got)
-	}
-}
-
-func TestWhoIsBehindIsSaidByTheMigrationsOfItsOwnSet(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, withOperator)
-	// The newest of the tenants' set is 4 and of the shared one 2; all are at 3.
-	if got := idsOf(t, h.admin(t, http.MethodGet, "/v1/tenants?behind=true")); got != "acme hooli quick shared" {
-		t.Errorf("behind are %q", got)
-	}
-	if got := idsOf(t, h.admin(t, http.MethodGet, "/v1/tenants?behind=true&limit=2&after=hooli")); got != "quick shared" {
-		t.Errorf("behind after hooli are %q", got)
-	}
-	if got := idsOf(t, h.admin(t, http.MethodGet, "/v1/tenants?behind=true&limit=1&after=hooli")); got != "quick+" {
-		t.Errorf("the page has %q", got)
-	}
-}
-
-func TestMigrationsArePlannedToldAndRun(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, withOperator)
-	if r := h.ask(t, http.MethodPost, "/v1/migrations", `{"dry_run":true,"direction":"down","run":"op-1","tenants":["acme"],"canary":["hooli"],"only_failed":true,"workers":3}`); r.body != `{"tenants":[{"tenant":"acme","from":-1,"files":["1_a.sql"]},{"tenant":"hooli","from":0,"files":[]}]}` {
-		t.Errorf("status %d: %s", r.status, r.body)
-	}
-	want := lifecycle.MigrateRequest{Down: true, Run: "op-1", Tenants: []registry.ID{registry.MustParseID("acme")}, Canary: []registry.ID{registry.MustParseID("hooli")}, OnlyFailed: true, Workers: 3}
-	if fmt.Sprintf("%+v", h.operator.migrated) != fmt.Sprintf("%+v", want) {
-		t.Errorf("asked for %+v", h.operator.migrated)
-	}
-	if r := h.ask(t, http.MethodPost, "/v1/migrations", ""); r.object(t)["result"].(map[string]any)["migrated"] != 2.0 {
-		t.Errorf("status %d: %s", r.status, r.body)
-	}
-	for query, drift := range map[string]bool{"": false, "?verify=true": true} {
-		got := h.admin(t, http.MethodGet, "/v1/migrations"+query).object(t)
-		if _, has := got["drift"]; got["behind"] != 1.0 || len(got["sets"].([]any)) != 2 || has != drift {
-			t.Errorf("%s: %v", query, got)
-		}
 	}
 }
 

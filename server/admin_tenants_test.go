@@ -1,18 +1,13 @@
 package server_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/poolkeeper/poolkeeper/onboard/lifecycle"
 	"github.com/poolkeeper/poolkeeper/registry"
-	"github.com/poolkeeper/poolkeeper/server"
 )
 
 // ask sends a body to the admin handler.
@@ -43,112 +38,6 @@ func TestATenantIsShownWithWhatOnlyTheControlDatabaseKnows(t *testing.T) {
 	}
 	h.admin(t, http.MethodGet, "/v1/tenants/nobody").is(t, 404, "tenant_unknown")
 	h.admin(t, http.MethodGet, "/v1/tenants/No!").is(t, 400, "bad_request")
-}
-
-func TestATenantThatTheClientHasIsNotSentAgain(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, withOperator)
-	for tag, want := range map[string]int{`"2"`: 304, `W/"2"`: 304, `"1", "2"`: 304, "*": 304, `"1"`: 200, `"22"`: 200, `""`: 200, "2": 400, `"2`: 400, `"1" "2"`: 400} {
-		r := h.admin(t, http.MethodGet, "/v1/tenants/hooli", "If-None-Match", tag)
-		if r.status != want || r.header.Get("Cache-Control") != "no-store" || want == 304 && (r.body != "" || r.header.Get("ETag") != `"2"`) {
-			t.Errorf("%s: status %d, want %d: %s", tag, r.status, want, r.body)
-		}
-	}
-}
-
-func TestOnlyTheVersionThatWasReadIsChanged(t *testing.T) {
-	t.Parallel()
-	for tag, want := range map[string]int{
-		"": 200, "*": 200, `"1"`: 200, `"7", "1"`: 200, `"2"`: 412, `W/"1"`: 412, `"0"`: 412, `"x"`: 412, `"1x"`: 412, `"7", "8"`: 412,
-		"1": 400, `"1`: 400, `,"1"`: 400, `"99999999999999999999"`: 412,
-	} {
-		for _, method := range []string{"PATCH /v1/tenants/acme", "POST /v1/tenants/acme/suspend", "POST /v1/tenants/acme/resume", "POST /v1/tenants/acme/retire"} {
-			h := newHarness(t, withOperator)
-			verb, path, _ := strings.Cut(method, " ")
-			headers := []string{"If-Match", tag}
-			if tag == "" {
-				headers = nil
-			}
-			r := h.ask(t, verb, path, "{}", headers...)
-			if r.status != want || want == 412 && r.object(t)["code"] != "stale" {
-				t.Errorf("%s with %s: status %d, want %d: %s", method, tag, r.status, want, r.body)
-			}
-		}
-	}
-}
-
-func TestOfManyChangesToOneVersionOneWins(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, withOperator)
-	var changing sync.WaitGroup
-	replies := make([]reply, 20)
-	for i := range replies {
-		changing.Go(func() {
-			replies[i] = h.ask(t, http.MethodPatch, "/v1/tenants/acme", fmt.Sprintf(`{"name":"n%d"}`, i), "If-Match", `"1"`)
-		})
-	}
-	changing.Wait()
-	won := ""
-	for i, r := range replies {
-		switch {
-		case r.status == http.StatusOK && won == "":
-			won = fmt.Sprint("n", i)
-		case r.status != http.StatusPreconditionFailed:
-			t.Errorf("status %d: %s", r.status, r.body)
-		}
-	}
-	if got := h.admin(t, http.MethodGet, "/v1/tenants/acme").object(t)["name"]; won == "" || got != won {
-		t.Errorf("%q won and the name is %v", won, got)
-	}
-}
-
-// named is what a patch has that is not nil, as JSON.
-func named(t *testing.T, p lifecycle.Patch) string {
-	t.Helper()
-	var fields map[string]any
-	text, err := json.Marshal(p)
-	if err == nil {
-		err = json.Unmarshal(text, &fields)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	isNil := func(_ string, v any) bool { return v == nil }
-	maps.DeleteFunc(fields, isNil)
-	if limits, there := fields["Limits"].(map[string]any); there {
-		maps.DeleteFunc(limits, isNil)
-	}
-	text, _ = json.Marshal(fields)
-	return string(text)
-}
-
-func TestAPatchChangesWhatItNamesAndNullTakesAway(t *testing.T) {
-	t.Parallel()
-	for body, want := range map[string]string{
-		`{}`:                        `{}`,
-		`{"name":"Acme"}`:           `{"Name":"Acme"}`,
-		`{"name":null,"plan":null}`: `{"Name":"","Plan":""}`,
-		`{"labels":{"a":"1","b":null},"plan":"pro"}`:               `{"Labels":{"a":"1","b":null},"Plan":"pro"}`,
-		`{"limits":{"max_conns":5,"queue":null}}`:                  `{"Limits":{"MaxConns":5,"Queue":0}}`,
-		`{"limits":{"weight":3,"idle_after":"1m30s"}}`:             `{"Limits":{"IdleAfter":90000000000,"Weight":3}}`,
-		`{"limits":{"statement_timeout":"0s"}}`:                    `{"Limits":{"StatementTimeout":0}}`,
-		`{"limits":{"rate":2.5,"burst":9,"in_flight":4}}`:          `{"Limits":{"Burst":9,"InFlight":4,"Rate":2.5}}`,
-		`{"limits":{"queue_timeout":"2s","cache_for":"1h"}}`:       `{"Limits":{"CacheFor":3600000000000,"QueueTimeout":2000000000}}`,
-		`{"limits":{"max_body":1024,"max_result":1073741824}}`:     `{"Limits":{"MaxBody":1024,"MaxResult":1073741824}}`,
-		`{"limits":{"rate":0,"max_body":0,"cache_for":null}}`:      `{"Limits":{"CacheFor":0,"MaxBody":0,"Rate":0}}`,
-		`{"limits":{"rate":1e6,"burst":1000000,"in_flight":null}}`: `{"Limits":{"Burst":1000000,"InFlight":0,"Rate":1000000}}`,
-		`{"limits":null}`: `{"Limits":{"Burst":0,"CacheFor":0,"GuaranteedConns":0,"IdleAfter":0,"IdleInTransactionTimeout":0,"InFlight":0,"MaxBody":0,"MaxConns":0,"MaxResult":0,"Queue":0,"QueueTimeout":0,"Rate":0,"StatementTimeout":0,"Weight":0}}`,
-		" {\n\"limits\" : { \"guaranteed_conns\" : 0 } }": `{"Limits":{"GuaranteedConns":0}}`,
-	} {
-		h := newHarness(t, withOperator)
-		r := h.ask(t, http.MethodPatch, "/v1/tenants/acme", body, "Content-Type", "application/merge-patch+json")
-		if r.status != http.StatusOK || r.header.Get("ETag") != `"6"` {
-			t.Fatalf("%s: status %d: %s", body, r.status, r.body)
-		}
-		if got := named(t, h.operator.patches[0]); got != want {
-			t.Errorf("%s:\n%s, want\n%s", body, got, want)
-		}
-	}
 }
 
 func TestANewTenantsLimitsAreThoseOfTheBodyAndAreShown(t *testing.T) {
@@ -231,6 +120,7 @@ func TestWhatCannotBeReadIsNamedWithWhatWouldBeRight(t *testing.T) {
 		{"POST", "/v1/apply?dry_run=maybe", ``, "dry_run must be true or false"},
 		{"POST", "/v1/apply?file=a%00b", ``, "file must be the name of a file"},
 		{"DELETE", "/v1/tenants/acme?confirm=acme&export=no", ``, "export must be true or false"},
+		{"DELETE", "/v1/tenants/acme?confirm=acme&forget=no", ``, "forget must be true or false"},
 		{"GET", "/v1/tenants?status=gone", ``, "status must be pending"},
 		{"GET", "/v1/tenants?label=x", ``, "label must be NAME=VALUE"},
 		{"GET", "/v1/tenants?prefix=%00", ``, "plan, cluster, prefix and label must be UTF-8 without a NUL"},
@@ -314,60 +204,9 @@ func TestDeletingNeedsTheIDAgain(t *testing.T) {
 		t.Errorf("status %d: %s", r.status, r.body)
 	}
 	h.admin(t, http.MethodDelete, "/v1/tenants/acme?confirm=acme")
-	if got := fmt.Sprint(h.operator.called()); got != "[local: delete export=false acme local: delete export=true acme]" {
+	h.admin(t, http.MethodDelete, "/v1/tenants/acme?forget=true").is(t, 400, "confirm")
+	h.admin(t, http.MethodDelete, "/v1/tenants/acme?confirm=acme&forget=true")
+	if got := fmt.Sprint(h.operator.called()); got != "[local: delete export=false acme local: delete export=true acme local: delete forget acme]" {
 		t.Errorf("asked for %s", got)
 	}
-}
-
-func FuzzMergePatch(f *testing.F) {
-	for _, body := range []string{
-		`{}`, `{"name":null,"plan":"p","labels":{"a":null,"b":"c"},"limits":{"max_conns":5,"idle_after":"3s","weight":null}}`, `{"limits":null}`,
-		`{"limits":{"limits":{}}}`, `{"name":"\u0000"}`, `[`, `{"labels":{"a":{"b":{}}}}`, strings.Repeat(`{"limits":`, 2000), `{"limits":{"weight":1e3}}`, "{\"name\":\"\xff\"}",
-	} {
-		f.Add([]byte(body))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := server.ParsePatch(body)
-		if err != nil {
-			return
-		}
-		if !json.Valid(body) {
-			t.Errorf("%q is not JSON and was taken", body)
-		}
-		for _, text := range []*string{p.Name, p.Plan} {
-			if text != nil && strings.ContainsRune(*text, 0) {
-				t.Errorf("%q has a NUL", *text)
-			}
-		}
-		checkPatchedLimits(t, p.Limits)
-	})
-}
-
-func checkPatchedLimits(t *testing.T, l *lifecycle.LimitsPatch) {
-	t.Helper()
-	if l == nil {
-		return
-	}
-	for _, n := range []*int{l.MaxConns, l.Queue, l.GuaranteedConns, l.Weight} {
-		if n != nil && (*n < 0 || *n > 1_000_000) {
-			t.Errorf("a limit of %d", *n)
-		}
-	}
-	for _, d := range []*time.Duration{l.StatementTimeout, l.IdleInTransactionTimeout, l.IdleAfter} {
-		if d != nil && *d != 0 && (*d < time.Millisecond || *d > 24*24*time.Hour) {
-			t.Errorf("a limit of %s", *d)
-		}
-	}
-}
-
-func FuzzETags(f *testing.F) {
-	f.Add(`"1", W/"2"`, uint64(1))
-	f.Add(`*`, uint64(0))
-	f.Add(`"`, uint64(9))
-	f.Fuzz(func(t *testing.T, text string, version uint64) {
-		has, err := server.ParseTags(text, version)
-		if err == nil && has && strings.TrimSpace(text) != "*" && !strings.Contains(text, fmt.Sprintf("%q", fmt.Sprint(version))) {
-			t.Errorf("%q has %d", text, version)
-		}
-	})
 }

@@ -2,15 +2,11 @@ package server_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -79,127 +75,6 @@ type noPools struct{}
 
 func (noPools) Lease(context.Context, registry.ID) (*pools.Lease, error) {
 	return nil, errors.New("the harness leases nothing")
-}
-
-// fakeKeeper counts what a stop and the admin API do with it.
-type fakeKeeper struct {
-	mu      sync.Mutex
-	stats   []pools.Stat
-	calls   []string
-	onDrain func(ctx context.Context) error
-	onClose func(ctx context.Context) error
-
-	// What the admin API may change. setErr, when set, is why not.
-	clusters map[string]registry.Cluster
-	limits   map[registry.ID]registry.Limits
-	setErr   error
-	// onSettings, when set, is called with read or set before either is done.
-	onSettings func(what string)
-}
-
-func (k *fakeKeeper) settings(what string) {
-	if k.onSettings != nil {
-		k.onSettings(what)
-	}
-}
-
-func (k *fakeKeeper) note(call string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.calls = append(k.calls, call)
-}
-
-func (k *fakeKeeper) called() []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Clone(k.calls)
-}
-
-func (k *fakeKeeper) Stats() []pools.Stat { return slices.Clone(k.stats) }
-
-func (k *fakeKeeper) Evict(id registry.ID) bool {
-	k.note("evict " + id.String())
-	return slices.ContainsFunc(k.stats, func(s pools.Stat) bool { return s.Tenant == id })
-}
-
-// TenantOf knows every live pool by "pk-" and its tenant.
-func (k *fakeKeeper) TenantOf(applicationName string) (registry.ID, bool) {
-	for _, s := range k.stats {
-		if applicationName == "pk-"+s.Tenant.String() {
-			return s.Tenant, true
-		}
-	}
-	return registry.ID{}, false
-}
-
-func (k *fakeKeeper) Limits(id registry.ID) registry.Limits {
-	k.settings("read")
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.limits[id]
-}
-
-func (k *fakeKeeper) SetLimits(id registry.ID, l registry.Limits) error {
-	k.settings("set")
-	k.note("set limits of " + id.String())
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.setErr != nil {
-		return k.setErr
-	}
-	if k.limits == nil {
-		k.limits = map[registry.ID]registry.Limits{}
-	}
-	k.limits[id] = l
-	return nil
-}
-
-// Budgets derives 17 where the settings leave it open.
-func (k *fakeKeeper) Budgets() []pools.BudgetStat {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var all []pools.BudgetStat
-	for _, name := range slices.Sorted(maps.Keys(k.clusters)) {
-		budget := k.clusters[name].Budget
-		all = append(all, pools.BudgetStat{Cluster: name, Budget: cmp.Or(budget, 17), Derived: budget == 0, InUse: 9, Idle: 4, Waiting: 2, ReopenedSoon: 3})
-	}
-	return all
-}
-
-func (k *fakeKeeper) Cluster(name string) (registry.Cluster, bool) {
-	k.settings("read")
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	c, known := k.clusters[name]
-	return c, known
-}
-
-func (k *fakeKeeper) SetCluster(name string, c registry.Cluster) error {
-	k.settings("set")
-	k.note("set cluster " + name)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.setErr != nil {
-		return k.setErr
-	}
-	k.clusters[name] = c
-	return nil
-}
-
-func (k *fakeKeeper) Drain(ctx context.Context) error {
-	k.note("drain")
-	if k.onDrain != nil {
-		return k.onDrain(ctx)
-	}
-	return nil
-}
-
-func (k *fakeKeeper) Close(ctx context.Context) error {
-	k.note("close")
-	if k.onClose != nil {
-		return k.onClose(ctx)
-	}
-	return nil
 }
 
 // observed remembers what the server's Observer was told.
@@ -336,81 +211,6 @@ func (h *harness) lent() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.sessions)
-}
-
-// reply is an answer, read to its end.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (r reply) object(t testing.TB) map[string]any {
-	t.Helper()
-	var v map[string]any
-	if err := json.Unmarshal([]byte(r.body), &v); err != nil {
-		t.Fatalf("the body is no JSON object: %v\n%s", err, r.body)
-	}
-	return v
-}
-
-// post sends body to path; headers alternate names and values.
-func (h *harness) post(t testing.TB, path, body string, headers ...string) reply {
-	t.Helper()
-	return h.hold(t, http.MethodPost, path, send(t, h.server.Handler(), http.MethodPost, path, strings.NewReader(body), headers...))
-}
-
-func (h *harness) get(t testing.TB, path string, headers ...string) reply {
-	t.Helper()
-	return h.hold(t, http.MethodGet, path, send(t, h.server.Handler(), http.MethodGet, path, nil, headers...))
-}
-
-// hold holds an answer of the data API to its document.
-func (h *harness) hold(t testing.TB, method, path string, r reply) reply {
-	t.Helper()
-	if !h.cfg.SQL.Enabled {
-		return r // there is no such API
-	}
-	return holdData(t, method, path, r)
-}
-
-// change sends a PATCH to the admin handler.
-func (h *harness) change(t testing.TB, path, body string, headers ...string) reply {
-	t.Helper()
-	return send(t, h.server.AdminHandler(), http.MethodPatch, path, strings.NewReader(body), headers...)
-}
-
-// admin asks the admin handler as a program on this machine does.
-func (h *harness) admin(t testing.TB, method, path string, headers ...string) reply {
-	t.Helper()
-	return send(t, h.server.AdminHandler(), method, path, nil, headers...)
-}
-
-func send(t testing.TB, handler http.Handler, method, path string, body io.Reader, headers ...string) reply {
-	t.Helper()
-	return sendFrom(t, "127.0.0.1:40000", handler, method, path, body, headers...)
-}
-
-// sendFrom sends as a peer does; what the admin API answers is held to its
-// document.
-func sendFrom(t testing.TB, peer string, handler http.Handler, method, path string, body io.Reader, headers ...string) reply {
-	t.Helper()
-	req := httptest.NewRequestWithContext(t.Context(), method, path, body)
-	req.RemoteAddr, req.Host = peer, "localhost:8081"
-	for i := 0; i+1 < len(headers); i += 2 {
-		if headers[i] == "Host" {
-			req.Host = headers[i+1]
-			continue
-		}
-		req.Header.Add(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, req)
-	r := reply{w.Code, w.Result().Header, w.Body.String()}
-	if strings.HasPrefix(path, "/v1/") {
-		hold(t, method, path, r)
-	}
-	return r
 }
 
 // serve runs the server until the test ends, or the returned function is

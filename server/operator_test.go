@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +41,7 @@ type fakeOperator struct {
 	release chan struct{}
 	// steps are told by every operation before it ends.
 	steps []string
+	pace  time.Duration // between steps
 	// err is what every method says that has one.
 	err error
 	// failed is how every operation ends.
@@ -199,18 +199,6 @@ func (o *fakeOperator) Clone(ctx context.Context, by lifecycle.Actor, from regis
 	return o.Add(ctx, by, to)
 }
 
-// start begins an operation on a tenant that must be there.
-func (o *fakeOperator) start(by lifecycle.Actor, call string, id registry.ID, result any) (control.Operation, error) {
-	if err := o.note(by, call, id); err != nil {
-		return control.Operation{}, err
-	}
-	if _, err := o.Record(context.Background(), id); err != nil {
-		return control.Operation{}, err
-	}
-	kind, _, _ := strings.Cut(call, " ")
-	return o.begin(by, kind, id, result), nil
-}
-
 func (o *fakeOperator) Provision(_ context.Context, by lifecycle.Actor, id registry.ID) (control.Operation, error) {
 	return o.start(by, "provision", id, nil)
 }
@@ -240,45 +228,11 @@ func (o *fakeOperator) Delete(_ context.Context, by lifecycle.Actor, id registry
 	return o.start(by, fmt.Sprint("delete export=", export), id, nil)
 }
 
-func (o *fakeOperator) PlanApply(_ context.Context, docs []registry.Document) (*lifecycle.ApplyPlan, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.applied = docs
-	return &lifecycle.ApplyPlan{Same: 2, Changes: []lifecycle.ApplyChange{{
-		Action: "change", Tenant: registry.MustParseID("acme"), Fields: []lifecycle.FieldChange{{Field: "password", Old: "", New: "(changed)"}},
-	}}}, o.err
-}
-
-func (o *fakeOperator) Apply(ctx context.Context, by lifecycle.Actor, docs []registry.Document) (control.Operation, error) {
-	plan, err := o.PlanApply(ctx, docs)
-	if err != nil {
-		return control.Operation{}, err
+func (o *fakeOperator) Forget(_ context.Context, by lifecycle.Actor, id registry.ID, confirm string) (control.Operation, error) {
+	if confirm != id.String() {
+		return control.Operation{}, fmt.Errorf("%w: confirm must be the id, %s", lifecycle.ErrConfirm, id)
 	}
-	_ = o.note(by, "apply", registry.ID{})
-	return o.begin(by, "apply", registry.ID{}, plan), nil
-}
-
-func (o *fakeOperator) PlanMigrations(_ context.Context, r lifecycle.MigrateRequest) ([]lifecycle.PlannedMigration, error) {
-	o.migrated = r
-	return []lifecycle.PlannedMigration{{Tenant: registry.MustParseID("acme"), From: -1, Files: []string{"1_a.sql"}}, {Tenant: registry.MustParseID("hooli")}}, o.err
-}
-
-func (o *fakeOperator) Migrate(_ context.Context, by lifecycle.Actor, r lifecycle.MigrateRequest) (control.Operation, error) {
-	if err := o.note(by, "migrate", registry.ID{}); err != nil {
-		return control.Operation{}, err
-	}
-	o.migrated = r
-	return o.begin(by, "migrate", registry.ID{}, lifecycle.MigrateResult{Migrated: 2, Failed: 1, Changes: map[string]int64{"acme": 2}}), nil
-}
-
-func (o *fakeOperator) MigrationStatus(_ context.Context, verify bool) (*lifecycle.MigrationStatus, error) {
-	s := &lifecycle.MigrationStatus{Behind: 1, Failed: 1, Sets: []lifecycle.MigrationSet{
-		{Set: "tenant", Latest: 4, Versions: []control.VersionCount{{Set: "tenant", Version: 4, Tenants: 2, Failed: 1}}}, {Set: "shared", Latest: 2},
-	}}
-	if verify {
-		s.Drift = []lifecycle.Drift{{Tenant: registry.MustParseID("acme"), Mirror: 4, Actual: 3, Err: errors.New("unreachable")}}
-	}
-	return s, o.err
+	return o.start(by, "delete forget", id, nil)
 }
 
 func (o *fakeOperator) Events(_ context.Context, tenant registry.ID, before int64, limit int) ([]control.Event, error) {
@@ -305,123 +259,3 @@ func (o *fakeOperator) Note(_ context.Context, by lifecycle.Actor, action string
 }
 
 func (o *fakeOperator) ExportFolder() string { return o.folder }
-
-// begin runs an operation in the background.
-func (o *fakeOperator) begin(by lifecycle.Actor, kind string, id registry.ID, result any) control.Operation {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := time.Unix(10, 0)
-	op := control.Operation{ID: fmt.Sprintf("op-%04d", len(o.ops)+1), Kind: kind, Tenant: id, Actor: string(by), State: control.Running, Started: now, Updated: now}
-	o.ops = append(o.ops, op)
-	ctx, cancel := context.WithCancel(context.Background())
-	o.cancels[op.ID] = cancel
-	n := len(o.ops) - 1
-	o.running.Go(func() { o.work(ctx, n, result) })
-	return op
-}
-
-func (o *fakeOperator) work(ctx context.Context, n int, result any) {
-	for _, step := range o.steps {
-		o.change(n, func(op *control.Operation) { op.Step = step })
-	}
-	cancelled := false
-	if o.release != nil {
-		select {
-		case <-o.release:
-		case <-ctx.Done():
-			cancelled = true
-		}
-	}
-	o.change(n, func(op *control.Operation) {
-		op.State, op.Ended = control.Done, time.Unix(20, 0)
-		if result != nil {
-			op.Result, _ = json.Marshal(result)
-		}
-		if o.failed != nil {
-			op.State, op.Code, op.Error, op.Failures = o.failed.State, o.failed.Code, o.failed.Error, o.failed.Failures
-		} else if r := o.records[op.Tenant]; r != nil && r.State == registry.StatusPending {
-			c := *r
-			c.State, c.Status = registry.StatusActive, registry.StatusActive
-			o.records[op.Tenant] = &c
-		}
-		if cancelled {
-			op.State, op.Code, op.Error = control.Failed, "cancelled", "cancelled by an operator"
-		}
-	})
-}
-
-func (o *fakeOperator) change(n int, alter func(*control.Operation)) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	alter(&o.ops[n])
-	close(o.changed)
-	o.changed = make(chan struct{})
-}
-
-// end waits for every operation.
-func (o *fakeOperator) end() {
-	o.mu.Lock()
-	for _, cancel := range o.cancels {
-		cancel()
-	}
-	o.mu.Unlock()
-	o.running.Wait()
-}
-
-func (o *fakeOperator) look(id string) (control.Operation, chan struct{}, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	i := slices.IndexFunc(o.ops, func(op control.Operation) bool { return op.ID == id })
-	if i < 0 {
-		return control.Operation{}, nil, control.ErrNoSuch
-	}
-	return o.ops[i], o.changed, nil
-}
-
-func (o *fakeOperator) Operation(_ context.Context, id string) (control.Operation, error) {
-	op, _, err := o.look(id)
-	return op, err
-}
-
-func (o *fakeOperator) Operations(_ context.Context, tenant registry.ID, state, before string, limit int) ([]control.Operation, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	all := slices.DeleteFunc(slices.Clone(o.ops), func(op control.Operation) bool {
-		return before != "" && op.ID >= before || !tenant.IsZero() && op.Tenant != tenant || state != "" && op.State != state
-	})
-	slices.Reverse(all)
-	return all[:min(limit, len(all))], o.err
-}
-
-func (o *fakeOperator) Follow(ctx context.Context, id string, told func(control.Operation) error) error {
-	for {
-		op, changed, err := o.look(id)
-		if err != nil {
-			return err
-		}
-		if err := told(op); err != nil || op.State != control.Running {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (o *fakeOperator) Cancel(ctx context.Context, by lifecycle.Actor, id string) (control.Operation, error) {
-	op, _, err := o.look(id)
-	switch {
-	case err != nil:
-		return op, err
-	case op.State != control.Running:
-		return op, fmt.Errorf("%w: operation %s has ended", lifecycle.ErrState, id)
-	}
-	_ = o.note(by, "cancel "+id, registry.ID{})
-	o.mu.Lock()
-	o.cancels[id]()
-	o.mu.Unlock()
-	err = o.Follow(ctx, id, func(now control.Operation) error { op = now; return nil })
-	return op, err
-}
