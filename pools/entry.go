@@ -41,6 +41,8 @@ type entry struct {
 	trimAt atomic.Int64  // next time surplus idle connections are looked for, likewise
 	cut    atomic.Bool   // the drain deadline passed: no further connection
 
+	leakTold atomic.Int64 // when connections that were left were last told of, likewise
+
 	// record is the tenant's latest, which differs from tenant in limits at
 	// most; proven says that its login was let in by the server itself.
 	record    atomic.Pointer[registry.Tenant]

@@ -8,7 +8,8 @@ import (
 // End is Release for whoever handed the lease on and cannot know whether all
 // that was acquired on it came back, such as a middleware whose handlers may
 // panic. Connections that are still held, by open rows or a transaction too,
-// are cut; what runs on them is cancelled, and the keeper's log says so. It
+// are cut; what runs on them is cancelled, and the keeper's log says so, each
+// pool once in ten seconds. It
 // does not wait. Calling it again does nothing.
 func (l *Lease) End() {
 	l.ended.Store(true)
@@ -31,10 +32,20 @@ func (l *Lease) cutHeld() {
 		s.holder.Store(nil)
 		e.keeper.workers.Go(s.cutOff)
 	}
-	if cut > 0 {
+	if cut > 0 && e.tellsOfLeak() {
 		e.keeper.log.Warn("connections were still held at the end of their lease and were cut; something did not close rows, end a transaction or release",
 			"tenant", e.tenant.ID.String(), "cluster", e.tenant.Cluster, "connections", cut)
 	}
+}
+
+// leakSilence is how long a pool tells of no further connections that were
+// left: a handler that always leaves one must not bury the rest of the log.
+const leakSilence = 10 * time.Second
+
+// tellsOfLeak reports whether it is time to.
+func (e *entry) tellsOfLeak() bool {
+	now, last := e.keeper.now()+1, e.leakTold.Load()
+	return (last == 0 || now-last >= int64(leakSilence)) && e.leakTold.CompareAndSwap(last, now)
 }
 
 // uncount has the lease forget the connection, which is not held any more.

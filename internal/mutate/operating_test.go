@@ -5,6 +5,11 @@ package mutate_test
 func operatingMutations() []mutation {
 	return []mutation{
 		{
+			breaks: "what a crash has undone is not believed", file: "registry/control/load.go",
+			from: `extract(epoch FROM pg_catalog.pg_postmaster_start_time())`, to: `1`,
+			test: "TestADatabaseWhoseServerWasStartedAgainIsReadAgain",
+		},
+		{
 			breaks: "a key is good everywhere when it is shown", file: "onboard/lifecycle/keys.go",
 			from: `		o.awaitKey(ctx, key) // who is given`, to: `		_ = key // who is given`,
 			test: "TestAKeyOpensEveryServerWhenItsTextIsShownAndNoneWhenItsEndIs", pkg: "./cmd/poolkeeper",

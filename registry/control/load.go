@@ -14,8 +14,10 @@ import (
 
 // ask returns which history the database's numbers belong to, and the last of
 // them. The history is another after a restore or a fail-over: what was seen
-// of the old one may be gone, and its numbers given again.
+// of the old one may be gone, and its numbers given again. So it may be after
+// a crash, where commits do not wait for the disk.
 const ask = `SELECT concat_ws('/', (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+		extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
 		left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8),
 		(SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), 'poolkeeper.tenants'::regclass::oid),
 	` + lastNumber
@@ -203,7 +205,7 @@ func (d *Database) catchUp(ctx context.Context, q beginner) error {
 	}
 	switch last := d.seen.last.Load(); {
 	case identity != d.seen.identity || head < last:
-		d.log.WarnContext(ctx, "the control database was restored or has failed over; all tenants are read again")
+		d.log.WarnContext(ctx, "the control database was started again, restored or has failed over; all tenants are read again")
 		return d.loadLocked(ctx, q)
 	case d.seen.again:
 		return d.loadLocked(ctx, q)
