@@ -43,7 +43,7 @@ func (c *canceller) HandleCancel(context.Context) {
 
 func (c *canceller) ask(deadline time.Time) {
 	defer close(c.sent)
-	ctx, cancel := context.WithDeadline(context.Background(), deadline) // see HandleCancel
+	ctx, cancel := context.WithDeadline(context.Background(), deadline) // the statement's own has ended
 	defer cancel()
 	for pause := askAgain; ; pause *= 2 {
 		// The driver does not say whether the server acknowledged it.
