@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,10 +48,27 @@ func (p *plane) locked(t *testing.T, id registry.ID, what string) (unlock func()
 	return unlock
 }
 
-// behind makes a tenant lack a migration that takes a while.
-func (p *plane) slowMigration(t *testing.T) {
+// heldMigration is one that the tenant lacks, and that waits for release. begun
+// returns when somebody is in it.
+func (p *plane) heldMigration(t *testing.T, r *control.Record) (begun, release func()) {
 	t.Helper()
-	p.migration(t, "00002_slow.sql", "-- +goose Up\nSELECT pg_sleep(1);\n")
+	p.migration(t, "00002_held.sql", "-- +goose Up\nALTER TABLE items ADD COLUMN held int;\n")
+	holder, err := pgx.Connect(t.Context(), p.setup.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() { holder.Close(context.WithoutCancel(t.Context())) })
+	t.Cleanup(release)
+	table := pgx.Identifier{r.Schema, "items"}.Sanitize()
+	p.exec(t.Context(), t, holder, "begin")
+	p.exec(t.Context(), t, holder, "lock table "+table+" in access exclusive mode")
+	begun = func() {
+		t.Helper()
+		eventually(t, "the migration to be under way", func() bool {
+			return len(p.texts(t.Context(), t, holder, "select mode from pg_locks where relation = $1::regclass and not granted", table)) > 0
+		})
+	}
+	return begun, release
 }
 
 func TestManyTenantsAreCopiedFromOneTemplateAtOnce(t *testing.T) {
@@ -82,24 +100,18 @@ func TestASuspensionDuringAResumptionHolds(t *testing.T) {
 	if _, err := p.operator.Suspend(t.Context(), "test", r.ID, 0, "unpaid"); err != nil {
 		t.Fatal(err)
 	}
-	p.slowMigration(t)
+	begun, release := p.heldMigration(t, r)
 	o := p.configured(t, func(*onboard.Config) {})
 	resumed := make(chan error, 1)
 	go func() {
 		_, err := o.Resume(t.Context(), "test", r.ID, 0)
 		resumed <- err
 	}()
-	watcher, err := pgx.Connect(t.Context(), p.setup.Control) // taking the lock to see would keep the resumption from it
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer watcher.Close(context.WithoutCancel(t.Context()))
-	eventually(t, "the resumption to be under way", func() bool {
-		return len(p.texts(t.Context(), t, watcher, "select what from poolkeeper.locks where tenant = $1", r.ID.String())) > 0
-	})
+	begun() // a suspension that the resumption has yet to look at is not meant: it was there before
 	if _, err := p.operator.Suspend(t.Context(), "test", r.ID, 0, "abuse"); err != nil {
 		t.Fatal(err)
 	}
+	release()
 	if err := <-resumed; !errors.Is(err, lifecycle.ErrState) || !strings.Contains(err.Error(), "abuse") {
 		t.Errorf("resumed: %v", err)
 	}

@@ -27,8 +27,9 @@
 // fails. The visit leases the tenant's pool when the handler first asks, and
 // gives it back when the handler ends, by a panic too. What the handler has left
 // open then, rows or a transaction, is cut with its connection, and the keeper's
-// log says so. A handler that does not ask costs no lease. In Gin, use c.Request.Context(): the Gin context itself
-// does not carry the visit and is never cancelled.
+// log says so. A handler that does not ask costs no lease. In Gin, use
+// c.Request.Context(): the Gin context itself does not carry the visit and is
+// never cancelled.
 //
 // Work that outlives its request (a job, a goroutine that goes on) must not use
 // the request's lease: it leases from the keeper by itself.

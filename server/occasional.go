@@ -3,6 +3,7 @@ package server
 import (
 	"log"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ const (
 	// seldom is how long a line of the log that clients can cause as often as
 	// they like keeps the next of its kind from standing out.
 	seldom = 10 * time.Second
-	// maxKinds bounds how many kinds are told apart; all others are one.
+	// maxKinds bounds how many kinds are told apart at a time; all others are one.
 	maxKinds = 64
 )
 
@@ -29,6 +30,9 @@ func (o *occasions) take(kind string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	last, known := o.last[kind]
+	if !known && len(o.last) >= maxKinds {
+		maps.DeleteFunc(o.last, func(_ string, at time.Time) bool { return now.Sub(at) >= seldom })
+	}
 	if !known && len(o.last) >= maxKinds {
 		kind = ""
 		last, known = o.last[kind]
@@ -64,7 +68,7 @@ func (l connectionLines) Write(line []byte) (int, error) {
 }
 
 func (l connectionLines) tell(level slog.Level, kind, message string, attrs ...slog.Attr) {
-	if !l.s.loud.take(kind) {
+	if !l.s.lines.take(kind) {
 		level = slog.LevelDebug
 	}
 	l.s.log.LogAttrs(l.s.following, level, message, attrs...)

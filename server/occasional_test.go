@@ -87,6 +87,10 @@ func TestKindsThatClientsMakeUpAreFew(t *testing.T) {
 		if loud > 65 {
 			t.Errorf("%d of 1000 kinds stand out at once", loud)
 		}
+		time.Sleep(10 * time.Second) // of the bubble's clock
+		if !h.server.TakeOccasion("one") || !h.server.TakeOccasion("two") {
+			t.Error("two kinds are one, though all that was made up is long over")
+		}
 	})
 }
 

@@ -136,7 +136,8 @@ type Server struct {
 	// to putting the new in force, so that none of two at once is lost.
 	changing sync.Mutex
 
-	loud     occasions   // of lines that clients can cause
+	loud     occasions   // of requests that went wrong
+	lines    occasions   // of net/http, in words that a peer may choose
 	notReady atomic.Bool // set once, when a drain or a stop begins
 	started  atomic.Bool
 	ready    chan struct{} // closed when both listeners are bound

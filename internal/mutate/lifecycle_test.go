@@ -14,6 +14,11 @@ const controlSQL = "registry/control/migrations/00001_control.sql"
 func recordMutations() []mutation {
 	return []mutation{
 		{
+			breaks: "a suspension during a resumption holds", file: "onboard/lifecycle/status.go",
+			from: `r.State == registry.StatusSuspended && (asked.State`, to: `r.ID != id && (asked.State`,
+			test: "TestASuspensionDuringAResumptionHolds", pkg: "./integration",
+		},
+		{
 			breaks: "a deletion is of the tenant that was meant", file: "onboard/lifecycle/delete.go",
 			from: `if !r.CreatedAt.Equal(asked) {`, to: `if r.CreatedAt.Equal(asked.Add(1)) {`,
 			test: "TestADeletionIsOfTheTenantThatItWasConfirmedFor",
