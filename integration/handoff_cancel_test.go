@@ -24,17 +24,27 @@ func TestAStatementRunsToItsEndWhenItsTenantIsEvicted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Release()
+	holder, err := pgx.Connect(t.Context(), f.server.AdminDSN(f.database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	let := sync.OnceFunc(func() { holder.Close(context.WithoutCancel(t.Context())) })
+	defer let()
+	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_lock(1)"); err != nil {
+		t.Fatal(err)
+	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := l.Exec(t.Context(), "SELECT pg_sleep(0.5)")
+		_, err := l.Exec(t.Context(), "SELECT pg_advisory_xact_lock(1)")
 		ended <- err
 	}()
-	f.awaitSleeping(t, tenant, 1)
+	awaitWaiter(t, holder)
 	if !f.Evict(tenant) {
 		t.Error("there was no pool to evict")
 	}
 	f.rowOf(t, tenant) // on a pool of its own
 	f.rowOf(t, id("row-1"))
+	let()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
@@ -43,24 +53,12 @@ func TestAStatementRunsToItsEndWhenItsTenantIsEvicted(t *testing.T) {
 	f.closed(t)
 }
 
-// awaitSleeping returns when so many sessions of the tenant sleep. It is asked
-// of a keeper in which the tenant has one pool.
-func (f *fleet) awaitSleeping(t *testing.T, tenant registry.ID, n int) {
+// awaitWaiter returns when a session of the database waits for an advisory lock.
+func awaitWaiter(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), f.server.AdminDSN(f.database))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(t.Context()))
-	name := ""
-	for _, s := range f.Stats() {
-		if s.Tenant == tenant {
-			name = s.ApplicationName
-		}
-	}
-	for sleep := 0; sleep < n; {
-		err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-			AND application_name = $1 AND wait_event = 'PgSleep'`, name).Scan(&sleep)
+	for waits := false; !waits; {
+		err := conn.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) FROM pg_sleep(0.01)`).Scan(&waits)
 		if err != nil {
 			t.Fatal(err)
 		}

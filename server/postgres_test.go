@@ -141,7 +141,7 @@ func TestAStopLetsAQueryFinishAndLeavesNothingBehind(t *testing.T) {
 	answer := make(chan reply, 1)
 	client := newClient(t)
 	go func() {
-		r, err := w.try(context.WithoutCancel(t.Context()), client, "red", `{"query":"select tenant, pg_sleep(1) from items"}`)
+		r, err := w.try(context.WithoutCancel(t.Context()), client, "red", `{"query":"select tenant, pg_sleep(3) from items"}`)
 		if err != nil {
 			t.Error(err)
 		}

@@ -167,7 +167,7 @@ func running(t *testing.T, h *harness, url string) <-chan int {
 
 func TestAStopWaitsForTheRequestThatRuns(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = 500 * time.Millisecond })
+	h := newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = 3 * time.Second })
 	url, _, stop := h.serve(t)
 	status := running(t, h, url)
 	if err := stop(); err != nil {

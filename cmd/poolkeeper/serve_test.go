@@ -182,7 +182,7 @@ func TestServeLetsRunningRequestsFinish(t *testing.T) {
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		status, body := p.sql(t, id, "select pg_sleep(1), tenant from items limit 1")
+		status, body := p.sql(t, id, "select pg_sleep(3), tenant from items limit 1")
 		answered <- answer{status, body}
 	}()
 	p.eventually(t, "the request runs", func() bool {
