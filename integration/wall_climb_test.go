@@ -13,7 +13,7 @@ import (
 // provisioned, and leaves nothing behind.
 func TestSQLFromAClientReachesNoOtherTenant(t *testing.T) {
 	t.Parallel()
-	for _, administrator := range []string{superuser, ordinary} {
+	for _, administrator := range administrators() {
 		t.Run(administrator, func(t *testing.T) {
 			t.Parallel()
 			s := newSiege(t, pgtest.Shared(), administrator)

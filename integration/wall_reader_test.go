@@ -57,7 +57,7 @@ func (s *siege) asReaders(t *testing.T) *siege {
 // tenant's, and leaves nothing in the sessions.
 func TestSQLFromAReaderReachesNobodyAndChangesNothing(t *testing.T) {
 	t.Parallel()
-	for _, administrator := range []string{superuser, ordinary} {
+	for _, administrator := range administrators() {
 		t.Run(administrator, func(t *testing.T) {
 			t.Parallel()
 			s := newSiege(t, pgtest.Shared(), administrator)

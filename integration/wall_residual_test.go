@@ -92,7 +92,7 @@ func TestNamesDefinitionsAndCountsAreSeenByEverybody(t *testing.T) {
 // own rights away. It harms itself; provisioning mends it.
 func TestARoleThatAltersItselfHarmsNobodyElse(t *testing.T) {
 	t.Parallel()
-	for _, administrator := range []string{superuser, ordinary} {
+	for _, administrator := range administrators() {
 		t.Run(administrator, func(t *testing.T) {
 			t.Parallel()
 			s := newSiege(t, pgtest.Shared(), administrator)

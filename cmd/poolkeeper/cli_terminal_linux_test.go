@@ -1,12 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,9 +19,15 @@ import (
 type terminal struct {
 	output
 	keys *os.File // what somebody types, and where the program's output comes from
-	cmd  *exec.Cmd
-	read sync.WaitGroup
 }
+
+// shell runs a program, as people's shells do, and says how it ended. It stays:
+// when the first process of a terminal ends, the kernel throws away what was
+// written and not yet read.
+const shell = `trap : INT; "$0" "$@"; echo "exit code $?"; exec sleep 3600`
+
+// exitCode is the shell's last line.
+var exitCode = regexp.MustCompile(`exit code (\d+)\r?\n$`)
 
 func ioctl(t *testing.T, file *os.File, request uintptr, value *uint32) {
 	t.Helper()
@@ -46,17 +53,21 @@ func atTerminal(t *testing.T, api http.Handler, args ...string) *terminal {
 	size := [2]uint32{40 | 80<<16}
 	ioctl(t, slave, syscall.TIOCSWINSZ, &size[0])
 	server := httptest.NewServer(api)
-	term := &terminal{keys: master, cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
-	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = slave, slave, slave
-	term.cmd.Env = append(os.Environ(), programEnv+"=1", "POOLKEEPER_SERVER="+server.URL, "NO_COLOR=", "TERM=xterm")
-	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := term.cmd.Start(); err != nil {
+	term := &terminal{keys: master}
+	cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", shell, os.Args[0]}, args...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.Env = append(os.Environ(), programEnv+"=1", "POOLKEEPER_SERVER="+server.URL, "NO_COLOR=", "TERM=xterm")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	_ = slave.Close() // the program has it
-	term.read.Go(func() { _, _ = master.WriteTo(&term.output) })
+	var read sync.WaitGroup
+	read.Go(func() { _, _ = master.WriteTo(&term.output) })
 	t.Cleanup(func() {
-		_ = term.cmd.Process.Kill() // it has ended, or the test has failed
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		read.Wait()
 		_ = master.Close()
 		server.Close()
 	})
@@ -75,12 +86,14 @@ func (term *terminal) types(t *testing.T, prompt, keys string) {
 // end returns the exit code and all that stood on the terminal.
 func (term *terminal) end(t *testing.T) (int, string) {
 	t.Helper()
-	err := term.cmd.Wait()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+	within(t, patience, "the program's end", func() bool { return exitCode.MatchString(term.String()) })
+	screen := term.String()
+	at := exitCode.FindStringSubmatchIndex(screen)
+	code, err := strconv.Atoi(screen[at[2]:at[3]])
+	if err != nil {
 		t.Fatal(err)
 	}
-	term.read.Wait()
-	return term.cmd.ProcessState.ExitCode(), term.String()
+	return code, screen[:at[0]]
 }
 
 // recorded counts what is asked of an API.
