@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,6 +13,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/poolkeeper/poolkeeper/pools"
+	"github.com/poolkeeper/poolkeeper/registry"
 )
 
 // edited changes a configuration file.
@@ -69,7 +73,7 @@ func TestAnOperationThatAStopCutsShortIsToldAsInterrupted(t *testing.T) {
 	t.Parallel()
 	path, dsn := controlledConfig(t, 30*time.Second)
 	slow := t.TempDir()
-	write(t, filepath.Join(slow, "00001_slow.sql"), "-- +goose Up\nSELECT pg_sleep(20);\n")
+	write(t, filepath.Join(slow, "00001_slow.sql"), "-- +goose Up\nSELECT pg_sleep(120);\n")
 	demo, err := filepath.Abs("demo/tenant")
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +101,7 @@ func TestAnOperationThatAStopCutsShortIsToldAsInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	within(t, 8*time.Second, "the migration to be under way", func() bool { operation(); return strings.Contains(step, "00001_slow") || step == "tables" })
+	within(t, patience, "the migration to be under way", func() bool { operation(); return strings.Contains(step, "00001_slow") || step == "tables" })
 	p.stop(t)
 	if operation(); state != "interrupted" || strings.Contains(reason, "closed") {
 		t.Errorf("the operation is %s at %q; the tenant says %q\n%s", state, step, reason, p.stderr.String())
@@ -105,5 +109,35 @@ func TestAnOperationThatAStopCutsShortIsToldAsInterrupted(t *testing.T) {
 	var replicas int
 	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM poolkeeper.replicas").Scan(&replicas); err != nil || replicas != 0 {
 		t.Errorf("%d replicas are left, %v", replicas, err)
+	}
+}
+
+// What an operation does until it ends needs the pools' budgets.
+func TestOperationsEndBeforeThePoolsAreClosed(t *testing.T) {
+	t.Parallel()
+	cfg := pools.Defaults()
+	cfg.Clusters = map[string]registry.Cluster{"main": {DSN: registry.NewSecret("postgres://app@127.0.0.1/app"), Budget: 5}}
+	tenants, err := registry.NewStatic(cfg.Clusters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper, err := pools.New(cfg, tenants, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	last := lastKeeper{keeper, func() {
+		release, err := keeper.Reserve(t.Context(), "main")
+		if err != nil {
+			t.Fatalf("an operation that ends: %v", err)
+		}
+		release()
+		ended = true
+	}}
+	if err := last.Close(t.Context()); err != nil || !ended {
+		t.Errorf("closed: %v; the operations have ended: %t", err, ended)
+	}
+	if _, err := keeper.Reserve(t.Context(), "main"); !errors.Is(err, pools.ErrClosed) {
+		t.Errorf("after that: %v", err)
 	}
 }

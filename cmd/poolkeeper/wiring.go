@@ -64,7 +64,7 @@ func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metri
 		Warm: keeper.Warm, Doctor: doctorOf(cfg, p, keeper.Dialer),
 	}
 	if p != nil {
-		deps.Operator = p.operator
+		deps.Operator, deps.Keeper = p.operator, lastKeeper{keeper, p.operator.Close}
 	}
 	s.server, err = server.New(cfg.Server, deps)
 	if err != nil {
@@ -73,11 +73,26 @@ func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metri
 	return s, nil
 }
 
+// lastKeeper closes its pools when nothing else needs the servers any more:
+// operations are ended first, each with its reason. Their connections count in
+// the keeper's budgets, so after it they would fail as if somebody had refused
+// them.
+type lastKeeper struct {
+	*pools.Keeper
+	endOperations func()
+}
+
+// Close ends the operations, then the pools.
+func (k lastKeeper) Close(ctx context.Context) error {
+	k.endOperations()
+	return k.Keeper.Close(ctx)
+}
+
 // run serves until ctx ends or a listener fails, then stops in this order:
-// the server says "not ready", stops accepting, waits for requests and leases
-// and closes the pools; then nothing follows the tenants' records any more.
-// The caller stops what lies below (dev: PostgreSQL) after run returned. What
-// goes on beside ends with it.
+// the server says "not ready", stops accepting, waits for requests and leases,
+// ends operations and closes the pools; then nothing follows the tenants'
+// records any more. The caller stops what lies below (dev: PostgreSQL) after
+// run returned. What goes on beside ends with it.
 func (s *system) run(ctx context.Context, ready func(Addresses), beside ...func(context.Context)) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup

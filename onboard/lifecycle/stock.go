@@ -22,11 +22,15 @@ func (o *Operator) pokeStock() {
 	}
 }
 
-// Stock keeps Config.Spares spare tenants ready, until ctx ends.
+// Stock keeps Config.Spares spare tenants ready, until ctx ends or the Operator
+// is closed.
 func (o *Operator) Stock(ctx context.Context) {
 	if o.deps.Config.Spares == 0 {
 		return
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(o.lifetime, cancel)()
 	ticker := time.NewTicker(stockEvery)
 	defer ticker.Stop()
 	for {
