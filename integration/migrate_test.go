@@ -3,7 +3,7 @@ package integration_test
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"regexp"
 	"sync"
 	"testing"
 
@@ -12,6 +12,9 @@ import (
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/control"
 )
+
+// fourSkipped is in a result as the process has it, or as PostgreSQL writes JSON.
+var fourSkipped = regexp.MustCompile(`"skipped": ?4\b`)
 
 func TestMigrationsAreReportedResumedAndUndone(t *testing.T) {
 	t.Parallel()
@@ -45,7 +48,7 @@ func TestMigrationsAreReportedResumedAndUndone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if op = p.ended(t, op); op.State != control.Failed || op.Done != 1 || !strings.Contains(string(op.Result), `"skipped":4`) {
+	if op = p.ended(t, op); op.State != control.Failed || op.Done != 1 || !fourSkipped.Match(op.Result) {
 		t.Errorf("with a canary that fails: %s, %d done, %s", op.State, op.Done, op.Result)
 	}
 	op, err = operator.Migrate(ctx, "test", lifecycle.MigrateRequest{})
