@@ -50,7 +50,7 @@ func (c *copying) handOver(ctx context.Context, home *admin) error {
 // there is; but they reach for what roles have outside the database as well,
 // which is put back in the same transaction, so that nobody sees it gone.
 func (h heir) inherit(ctx context.Context, tx pgx.Tx) error {
-	restore, err := h.outside(ctx, tx)
+	had, err := h.outside(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -79,16 +79,35 @@ func (h heir) inherit(ctx context.Context, tx pgx.Tx) error {
 	if len(left) > 0 { // DROP OWNED would remove it
 		return refuse(ErrClone, "it still owns %s", strings.Join(left, ", "))
 	}
-	return executeAll(ctx, tx, append([]string{"DROP OWNED BY " + quote(h.from)}, restore...))
+	if err := executeAll(ctx, tx, []string{"DROP OWNED BY " + quote(h.from)}); err != nil {
+		return err
+	}
+	has, err := h.outside(ctx, tx)
+	if err != nil {
+		return err
+	}
+	return executeAll(ctx, tx, slices.DeleteFunc(had, func(restore string) bool { return slices.Contains(has, restore) }))
 }
 
-// outside lists what gives the role back its databases and its rights on
-// databases.
+// outside lists what gives the role back what it has outside the database:
+// databases, tablespaces, and rights on them and on parameters.
 func (h heir) outside(ctx context.Context, tx pgx.Tx) ([]string, error) {
 	return texts(ctx, tx, `select format('ALTER DATABASE %I OWNER TO %I', datname, $1::text) from pg_database
 			where datdba = (select oid from pg_roles where rolname = $1)
 		union all
 		select format('GRANT %s ON DATABASE %I TO %I%s', x.privilege_type, d.datname, $1::text, case when x.is_grantable then ' WITH GRANT OPTION' else '' end)
 		from pg_database d, aclexplode(d.datacl) x
-		where x.grantee = (select oid from pg_roles where rolname = $1) and x.grantee <> d.datdba`, h.from)
+		where x.grantee = (select oid from pg_roles where rolname = $1) and x.grantee <> d.datdba
+		union all
+		select format('ALTER TABLESPACE %I OWNER TO %I', spcname, $1::text) from pg_tablespace
+			where spcowner = (select oid from pg_roles where rolname = $1)
+		union all
+		select format('GRANT %s ON TABLESPACE %I TO %I%s', x.privilege_type, t.spcname, $1::text, case when x.is_grantable then ' WITH GRANT OPTION' else '' end)
+		from pg_tablespace t, aclexplode(t.spcacl) x
+		where x.grantee = (select oid from pg_roles where rolname = $1) and x.grantee <> t.spcowner
+		union all
+		select format('GRANT %s ON PARAMETER %s TO %I%s', x.privilege_type,
+			(select string_agg(quote_ident(part), '.' order by n) from unnest(string_to_array(p.parname, '.')) with ordinality u(part, n)),
+			$1::text, case when x.is_grantable then ' WITH GRANT OPTION' else '' end)
+		from pg_parameter_acl p, aclexplode(p.paracl) x where x.grantee = (select oid from pg_roles where rolname = $1)`, h.from)
 }

@@ -83,10 +83,11 @@ func (p *Provisioner) drop(ctx context.Context, home *admin, pl *plan) error {
 
 // emptying is the work inside the database.
 func (p *Provisioner) emptying(own *belongings, pl *plan) []work {
+	contents := work{"drop: schema", own.dropSchema}
 	if pl.row() {
-		return []work{{"drop: rows", p.dropRows(own)}, {"drop: privileges", p.sharing(own.dropOwned)}}
+		contents = work{"drop: rows", p.dropRows(own)}
 	}
-	return []work{{"drop: schema", own.dropSchema}, {"drop: privileges", p.sharing(own.dropOwned)}}
+	return []work{contents, {"drop: large objects", own.dropLarge}, {"drop: privileges", p.sharing(own.dropOwned)}}
 }
 
 // belongings are what is there and the tenant's own.

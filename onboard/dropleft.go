@@ -14,7 +14,7 @@ const large = 500
 
 // droppable are the statements that drop what a schema ($1) has most of, what
 // came last first: it may need what was there before. Members of an extension
-// go with it.
+// go with it, and the functions that make ranges with their type.
 const droppable = `
 with n as (select oid, quote_ident(nspname) as name from pg_namespace where nspname = $1)
 select 'DROP ' || case c.relkind when 'v' then 'VIEW' when 'm' then 'MATERIALIZED VIEW' when 'f' then 'FOREIGN TABLE' when 'S' then 'SEQUENCE'
@@ -24,6 +24,7 @@ from pg_class c join n on n.oid = c.relnamespace where c.relkind in ('r', 'p', '
 union all
 select 'DROP ROUTINE IF EXISTS ' || n.name || '.' || quote_ident(f.proname) || '(' || pg_get_function_identity_arguments(f.oid) || ') CASCADE',
 	'pg_proc'::regclass, f.oid, 4 from pg_proc f join n on n.oid = f.pronamespace
+	where not exists (select from pg_depend i where i.classid = 'pg_proc'::regclass and i.objid = f.oid and i.deptype = 'i')
 union all
 select 'DROP TYPE IF EXISTS ' || n.name || '.' || quote_ident(t.typname) || ' CASCADE', 'pg_type'::regclass, t.oid, 5
 from pg_type t join n on n.oid = t.typnamespace where t.typtype in ('d', 'e', 'r')`
@@ -100,18 +101,23 @@ func (e elsewhere) clear(ctx context.Context, home *admin, pl *plan, roles []str
 		return err
 	}
 	defer there.close(ctx)
+	if err := there.unlink(ctx, roles); err != nil {
+		return err
+	}
+	return again(ctx, func() error { return there.exec(ctx, "", "DROP OWNED BY "+quoteEach(roles)+" CASCADE") })
+}
+
+// unlink removes the large objects of the roles in this database, each time as
+// many as are locked easily.
+func (a *admin) unlink(ctx context.Context, roles []string) error {
 	for {
-		unlinks, err := texts(ctx, there, `select 'SELECT pg_catalog.lo_unlink(' || oid || ')' from pg_largeobject_metadata
+		unlinks, err := texts(ctx, a, `select 'SELECT pg_catalog.lo_unlink(' || oid || ')' from pg_largeobject_metadata
 			where lomowner in (select oid from pg_roles where rolname = any($1)) limit $2`, roles, large)
-		if err != nil {
+		if err != nil || len(unlinks) == 0 {
 			return err
 		}
-		if len(unlinks) == 0 {
-			break
-		}
-		if err := there.exec(ctx, "", unlinks...); err != nil {
+		if err := a.exec(ctx, "", unlinks...); err != nil {
 			return err
 		}
 	}
-	return again(ctx, func() error { return there.exec(ctx, "", "DROP OWNED BY "+quoteEach(roles)+" CASCADE") })
 }

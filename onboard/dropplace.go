@@ -62,6 +62,12 @@ func (own *belongings) dropSchema(ctx context.Context, a *admin, pl *plan) error
 	})
 }
 
+// dropLarge removes the large objects of the tenant's roles in the database,
+// which lie in no schema, before dropOwned would lock them all at once.
+func (own *belongings) dropLarge(ctx context.Context, a *admin, pl *plan) error {
+	return a.unlink(ctx, own.roles(pl))
+}
+
 // dropOwned removes what else belongs to the tenant's roles in the database,
 // and takes every privilege from them.
 func (own *belongings) dropOwned(ctx context.Context, a *admin, pl *plan) error {
@@ -87,12 +93,9 @@ func (own *belongings) dropDatabase(ctx context.Context, a *admin, pl *plan) err
 	if !own.database {
 		return nil
 	}
-	drop := "DROP DATABASE IF EXISTS " + quote(pl.database)
-	if a.major >= 13 {
-		drop += " WITH (FORCE)"
-	}
 	return again(ctx, func() error {
-		_, err := a.Exec(ctx, drop) // cannot be in a transaction
+		// cannot be in a transaction
+		_, err := a.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(pl.database)+" WITH (FORCE)")
 		return err
 	})
 }

@@ -39,5 +39,20 @@ func goodbyeMutations() []mutation {
 			from: `case errors.Is(err, registry.ErrUnavailable): // nothing`, to: `case errors.Is(err, errBackedOff): // nothing`,
 			test: "TestAPreparationThatCannotAskIsToldAsThat",
 		},
+		{
+			breaks: "what goes with its type is not dropped alone", file: "onboard/dropleft.go",
+			from: `i.objid = f.oid and i.deptype = 'i')`, to: `i.objid = f.oid and i.deptype = 'x')`,
+			test: "TestASchemaWithManyObjectsAndARangeTypeIsDropped",
+		},
+		{
+			breaks: "large objects go in portions", file: "onboard/dropplace.go",
+			from: `return a.unlink(ctx, own.roles(pl))`, to: `return nil`,
+			test: "TestATenantWithMoreLargeObjectsThanCanBeLockedIsDropped",
+		},
+		{
+			breaks: "the source of a copy keeps what no database has", file: "onboard/clone_owner.go",
+			from: `return executeAll(ctx, tx, slices.DeleteFunc(had,`, to: `return executeAll(ctx, tx, slices.DeleteFunc(had[:0],`,
+			test: "TestTheSourceOfAClonedDatabaseKeepsItsRightsOnTheServer",
+		},
 	}
 }
