@@ -98,7 +98,7 @@ func TestAClientThatLeavesEndsItsStatement(t *testing.T) {
 		}
 		gone <- err
 	}()
-	waitFor(t, func() bool { return h.lent() == 1 })
+	waitFor(t, func() bool { return h.lent() == 1 && h.session(t).asleep.Load() })
 	leave()
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Errorf("the request ended with %v", err)

@@ -31,6 +31,7 @@ type fakeBackend struct {
 	failed bool // skip to the next Sync
 	sql    string
 	param  []byte
+	asleep *atomic.Bool // in the statement sleep
 }
 
 // newFakeSession connects a real driver to a fakeBackend.
@@ -46,16 +47,16 @@ func newFakeSession(ctx context.Context) (*fakeSession, error) {
 		if f.socket == nil { // later ones are cancel requests
 			f.socket = client
 		}
-		go serveFake(server)
+		go serveFake(server, &f.asleep)
 		return client, nil
 	}
 	f.conn, err = pgx.ConnectConfig(ctx, config)
 	return f, err
 }
 
-func serveFake(conn net.Conn) {
+func serveFake(conn net.Conn, asleep *atomic.Bool) {
 	defer conn.Close()
-	b := &fakeBackend{Backend: pgproto3.NewBackend(conn, conn), conn: conn, status: 'I'}
+	b := &fakeBackend{Backend: pgproto3.NewBackend(conn, conn), conn: conn, status: 'I', asleep: asleep}
 	if message, err := b.ReceiveStartupMessage(); err != nil {
 		return
 	} else if _, start := message.(*pgproto3.StartupMessage); !start {
@@ -144,6 +145,7 @@ func (b *fakeBackend) execute() error {
 		if err := b.Flush(); err != nil {
 			return err
 		}
+		b.asleep.Store(true)
 		_, err := b.Receive() // until the client hangs up
 		return err
 	case "drop":
@@ -210,6 +212,7 @@ type fakeSession struct {
 	socket    net.Conn
 	walled    error
 	discarded atomic.Bool
+	asleep    atomic.Bool
 	released  atomic.Int32
 }
 

@@ -161,13 +161,13 @@ func running(t *testing.T, h *harness, url string) <-chan int {
 	go func() {
 		status <- do(t, url+"/sql", strings.NewReader(`{"query":"sleep"}`), "X-Tenant-ID", "acme").StatusCode
 	}()
-	waitFor(t, func() bool { return h.lent() == 1 })
+	waitFor(t, func() bool { return h.lent() == 1 && h.session(t).asleep.Load() })
 	return status
 }
 
 func TestAStopWaitsForTheRequestThatRuns(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = 3 * time.Second })
+	h := newHarness(t, func(h *harness) { h.cfg.SQL.Timeout = 500 * time.Millisecond })
 	url, _, stop := h.serve(t)
 	status := running(t, h, url)
 	if err := stop(); err != nil {

@@ -224,7 +224,7 @@ func TestAClientOfHTTP2ThatLeavesEndsItsStatement(t *testing.T) {
 		}
 		gone <- err
 	}()
-	waitFor(t, func() bool { return h.lent() == 1 })
+	waitFor(t, func() bool { return h.lent() == 1 && h.session(t).asleep.Load() })
 	leave()
 	if err := <-gone; err == nil {
 		t.Fatal("it was answered")
