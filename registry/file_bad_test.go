@@ -72,7 +72,7 @@ func TestAFileThatStaysWrongIsToldOfOnce(t *testing.T) {
 	case <-time.After(250 * time.Millisecond): // many polls later
 	}
 	write(t, path, lines("acme"))
-	f.expect(t, "+0 ~0 -0 <nil>")
+	f.expect(t, unchanged)
 }
 
 func TestAFileIsRefusedAtTheStart(t *testing.T) {
