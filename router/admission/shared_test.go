@@ -168,7 +168,7 @@ func TestADeadStoreCostsAFewWaitsAndNotOneForEachRequest(t *testing.T) {
 		t.Errorf("%d passed", got)
 	}
 	took := time.Since(begun)
-	if got, most := asked.Load(), 3+int32(took/store.Rest); got > most || got == 0 {
+	if got, most := asked.Load(), 3+int32(took/store.Rest); got > most {
 		t.Errorf("asked %d times in %v", got, took)
 	}
 	resting := 0
@@ -177,7 +177,7 @@ func TestADeadStoreCostsAFewWaitsAndNotOneForEachRequest(t *testing.T) {
 			resting++
 		}
 	}
-	if most := 10 + int(took/store.Rest); resting < 900-most {
+	if most := 10 + int(took/store.Rest); resting < 900-most || resting == 900 { // those that waited may have ended before the store heard of them
 		t.Errorf("the observer heard of %d that were decided alone", resting)
 	}
 }
