@@ -126,6 +126,7 @@ func (f *fleet) create(t testing.TB, name, mark string) *registry.Tenant {
 func (f *fleet) start(t testing.TB, edit func(*pools.Config), tenants []*registry.Tenant) {
 	t.Helper()
 	cfg := pools.Defaults()
+	cfg.QueueTimeout, cfg.PoolWait = time.Minute, time.Minute // a loaded machine refuses nobody
 	cfg.Clusters = map[string]registry.Cluster{
 		"main": {DSN: registry.NewSecret(f.server.DSN(f.database, f.shared, password))},
 	}
