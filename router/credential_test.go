@@ -101,6 +101,22 @@ func TestWithoutAResolverForThemCredentialsAreNotLookedAt(t *testing.T) {
 	}
 }
 
+func TestAKeyNeedsNoTenantInItsConnectionStringsHost(t *testing.T) {
+	t.Parallel()
+	r := guarded(t, production("key", "neon"), &lender{}, nil)
+	for host, want := range map[string]error{
+		"acme.gw": nil, "api.gw": nil, "localhost:8080": nil, "127.0.0.1": nil, "127.0.0.1:8080": nil, "[::1]:8080": nil,
+		"globex.gw": router.ErrConflict, "127.1": router.ErrMalformed, "42": router.ErrMalformed,
+	} {
+		visit, err := r.Route(request{header: header(neon, "postgresql://app:"+keyOf("acme")+"@"+host+"/db")}.build(t))
+		if !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", host, err, want)
+		} else if err == nil && visit.Tenant().ID.String() != "acme" {
+			t.Errorf("%s: it is %s", host, visit.Tenant().ID)
+		}
+	}
+}
+
 func TestInDevModeOnlyAConnectionStringsPasswordMayBeNoCredential(t *testing.T) {
 	t.Parallel()
 	r := guarded(t, config("key", "jwt", "neon", "header"), &lender{}, nil)

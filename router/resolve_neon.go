@@ -1,7 +1,9 @@
 package router
 
 import (
+	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -15,7 +17,8 @@ const neonHeader = "Neon-Connection-String"
 // connection string that clients of Neon's protocol send.
 type neonResolver struct{ reserved labels }
 
-// resolve refuses an address: it has no label.
+// resolve takes an address for a reserved name: it has no label, and so names
+// nobody.
 func (n neonResolver) resolve(req *http.Request) (registry.ID, error) {
 	values := req.Header[neonHeader]
 	if len(values) == 0 {
@@ -29,11 +32,22 @@ func (n neonResolver) resolve(req *http.Request) (registry.ID, error) {
 		return registry.ID{}, ErrMalformed
 	}
 	name, err := hostname(c.host)
-	if err != nil {
+	switch {
+	case errors.Is(err, errAddress) && isLiteral(c.host):
+		return registry.ID{}, errAddress
+	case err != nil:
 		return registry.ID{}, ErrMalformed
 	}
 	label, _, _ := strings.Cut(name, ".")
 	return n.reserved.id(label)
+}
+
+// isLiteral reports whether a host is an address beyond doubt. Other programs take
+// 127.1 and 42 for one, too; here they may be meant as somebody's name.
+func isLiteral(host string) bool {
+	name, _, _ := strings.Cut(host, ":")
+	_, err := netip.ParseAddr(name)
+	return err == nil || isAddress(host)
 }
 
 // A connection is what counts of a connection string, as it is written there.

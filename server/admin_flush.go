@@ -26,7 +26,7 @@ func flushProblem() router.Problem {
 }
 
 // flushTenant answers POST /v1/tenants/{id}/flush: no answer that was kept for
-// the tenant is served again.
+// the tenant is served again, here and by the servers that share the cache.
 func (s *Server) flushTenant(c *gin.Context) {
 	id, ok := s.idOf(c)
 	if !ok {

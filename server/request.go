@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"mime"
 	"net/http"
@@ -26,6 +27,8 @@ const (
 	// bodyStart is how much is set aside for a body on the word of its
 	// Content-Length alone.
 	bodyStart = 64 << 10
+	// hearMost is the longest body that is too large and taken all the same.
+	hearMost = 32 << 20
 	// limitGrace lets PostgreSQL's own statement_timeout, whose error says
 	// more, come before ours.
 	limitGrace = 500 * time.Millisecond
@@ -76,14 +79,29 @@ func (s *Server) readBody(c *gin.Context, limit int64) ([]byte, error) {
 		return nil, errEncoding
 	}
 	if r.ContentLength > limit {
+		hearOut(r)
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	var body bytes.Buffer
 	body.Grow(int(min(max(r.ContentLength, 0), bodyStart)) + bytes.MinRead)
 	if _, err := body.ReadFrom(http.MaxBytesReader(c.Writer, r.Body, limit)); err != nil {
-		return nil, bodyError(err)
+		err = bodyError(err)
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			hearOut(r)
+		}
+		return nil, err
 	}
 	return body.Bytes(), nil
+}
+
+// hearOut takes the rest of a body that is too large, and throws it away. Many
+// clients of HTTP/1 read nothing before they have sent all; where the connection
+// ends meanwhile, they see a network that fails, and not the answer. Over HTTP/2
+// it comes beside the body, and who waits for a word (Expect) sends none.
+func hearOut(r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength <= hearMost && r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, hearMost) // whatever comes of it, the answer is the same
+	}
 }
 
 func bodyError(err error) error {

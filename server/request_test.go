@@ -100,6 +100,41 @@ func TestABodyOverTheLimitIs413WhetherItsLengthIsToldOrNot(t *testing.T) {
 	}
 }
 
+// Many clients read nothing before they have sent all: more than lies in the
+// buffers of a connection must not end it.
+func TestABodyThatIsTooLargeIsTakenSoThatTheAnswerIsRead(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) { h.cfg.SQL.MaxBody = 4096 })
+	h.serve(t)
+	const size = 24 << 20
+	rest := strings.Repeat("x", size)
+	for name, text := range map[string]string{
+		"told":    fmt.Sprintf("Content-Length: %d\r\n\r\n%s", size, rest),
+		"chunked": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", size, rest),
+	} {
+		status := rawRequest(t, h.server.Addr(), "POST /sql HTTP/1.1\r\nHost: x\r\nX-Tenant-ID: acme\r\n"+text)
+		if !strings.Contains(status, " 413 ") {
+			t.Errorf("%s: answered %q", name, status)
+		}
+	}
+}
+
+// Such a body need not be waited for: its client waits, or has too much.
+func TestABodyThatIsTooLargeIsRefusedAtOnceWhenNoneOfItComes(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(h *harness) { h.cfg.SQL.MaxBody = 4096 })
+	h.serve(t)
+	for name, text := range map[string]string{
+		"expects a word": "Expect: 100-continue\r\nContent-Length: 5000\r\n\r\n",
+		"much too large": "Content-Length: 9000000000\r\n\r\n",
+	} {
+		status := rawRequest(t, h.server.Addr(), "POST /sql HTTP/1.1\r\nHost: x\r\nX-Tenant-ID: acme\r\n"+text)
+		if !strings.Contains(status, " 413 ") {
+			t.Errorf("%s: answered %q", name, status)
+		}
+	}
+}
+
 // do posts, and reads the answer to its end.
 func do(t *testing.T, url string, body io.Reader, headers ...string) *http.Response {
 	t.Helper()

@@ -38,7 +38,7 @@ the server that is asked, and with a cache in Redis those of all.`,
 			if err != nil || c.json {
 				return c.orJSON(answer, err)
 			}
-			c.say("no answer that was kept for %s is served again", args[0])
+			c.say("what was kept for %s is forgotten, by this server and by those that share its cache", args[0])
 			return nil
 		})
 	}

@@ -39,6 +39,16 @@ func frontMutations() []mutation {
 			test: "TestATenantsOwnSizesLieBelowThoseForAll",
 		},
 		{
+			breaks: "a client may send all of a body that is too large", file: "server/request.go",
+			from: "r.ContentLength <= hearMost && r.Header", to: "r.ContentLength > hearMost && r.Header",
+			test: "TestABodyThatIsTooLargeIsTakenSoThatTheAnswerIsRead",
+		},
+		{
+			breaks: "nobody waits for a body that does not come", file: "server/request.go",
+			from: " && r.Header.Get(\"Expect\") == \"\" {\n", to: " {\n",
+			test: "TestABodyThatIsTooLargeIsRefusedAtOnceWhenNoneOfItComes",
+		},
+		{
 			breaks: "an error under a statement timeout is no departure", file: "server/request.go",
 			from: "		if ctx.Err() == nil {\n			c.Request = request", to: "		if ctx.Err() != nil {\n			c.Request = request",
 			test: "TestTheStatusTableOverHTTP",

@@ -37,6 +37,11 @@ func readcacheKeyMutations() []mutation {
 			test: "TestTwoTenantsNeverMeet",
 		},
 		{
+			breaks: "a flush holds everywhere when it returns", file: "server/readcache/generation.go",
+			from: `asked := time.NewTimer(flushedWithin)`, to: `asked := time.NewTimer(0)`,
+			test: "TestAFlushHoldsOnTheOtherServersWhenItReturns",
+		},
+		{
 			breaks: "a flush holds", file: "server/readcache/generation.go",
 			from: `binary.BigEndian.Uint64(random[:])|1, `, to: `binary.BigEndian.Uint64(random[:])&0, `,
 			test: "TestAFlushIsThatOfOneTenantAndItsReader",

@@ -11,6 +11,16 @@ func routerMutations() []mutation {
 func credentialMutations() []mutation {
 	return []mutation{
 		{
+			breaks: "an address in a connection string names nobody", file: "router/resolve_neon.go",
+			from: "errors.Is(err, errAddress) && isLiteral(c.host)", to: "errors.Is(err, errAddress) && isLiteral(name)",
+			test: "TestAKeyNeedsNoTenantInItsConnectionStringsHost",
+		},
+		{
+			breaks: "what may be a name in a connection string is no address", file: "router/resolve_neon.go",
+			from: "errors.Is(err, errAddress) && isLiteral(c.host)", to: "errors.Is(err, errAddress)",
+			test: "TestAKeyNeedsNoTenantInItsConnectionStringsHost",
+		},
+		{
 			breaks: "all that a request names is one tenant", file: "router/finding.go",
 			from: "	case f.id != id:\n", to: "	case false:\n",
 			test: "TestACredentialOfOneTenantNeverServesAnother",

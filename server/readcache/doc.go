@@ -105,9 +105,10 @@ func (c *Cache) Close() {
 	}
 }
 
-// Flush has nothing be found that was kept for the tenant before, here at once
-// and within a second on other servers that reach Redis. The error says that
-// Redis could not be told yet: it is told with the tenant's next read here.
+// Flush has nothing be found that was kept for the tenant before, here at once.
+// With Redis it returns when that holds on all other servers that reach it, which
+// takes a second. The error says that Redis could not be told yet, and is told
+// with the tenant's next read here; or it is that of ctx.
 func (c *Cache) Flush(ctx context.Context, id registry.ID) error {
 	return c.generations.flush(ctx, id.Tenant())
 }

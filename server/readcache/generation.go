@@ -85,17 +85,25 @@ func (g *generations) learn(id registry.ID, then generation, number uint64) {
 	}
 }
 
-// flush begins a generation here, and then tells Redis.
+// flush begins a generation here, and then tells Redis and waits until all
+// servers have asked it.
 func (g *generations) flush(ctx context.Context, id registry.ID) error {
 	began := g.begin(id)
 	if g.shared == nil {
 		return nil
 	}
-	err := g.shared.tell(ctx, id, began.number)
-	if err == nil {
-		g.learn(id, began, began.number)
+	if err := g.shared.tell(ctx, id, began.number); err != nil {
+		return err
 	}
-	return err
+	g.learn(id, began, began.number)
+	asked := time.NewTimer(flushedWithin)
+	defer asked.Stop()
+	select {
+	case <-asked.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (g *generations) begin(id registry.ID) generation {

@@ -2,6 +2,7 @@ package readcache_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,6 +81,31 @@ func TestATenantWithADSNIsNotShared(t *testing.T) {
 	get(t, c, reads(acme), time.Minute, d.load)
 	if !get(t, c, reads(acme), time.Minute, d.load).Hit() {
 		t.Error("it is not kept here either")
+	}
+}
+
+func TestAFlushHoldsOnTheOtherServersWhenItReturns(t *testing.T) {
+	t.Parallel()
+	var number atomic.Pointer[string]
+	wire := storetest.Listen(t, func(command []string) string {
+		flush := len(command) > 1 && strings.HasSuffix(command[1], ":flushed")
+		switch told := number.Load(); {
+		case flush && strings.EqualFold(command[0], "set"):
+			number.Store(&command[2])
+			return "+OK\r\n"
+		case flush && told != nil:
+			return fmt.Sprintf("$%d\r\n%s\r\n", len(*told), *told)
+		}
+		return "$-1\r\n"
+	})
+	var d database
+	here, there, acme := through(t, wire.URL(), nil), through(t, wire.URL(), nil), record("acme")
+	get(t, there, reads(acme), time.Minute, d.load)
+	if err := here.Flush(t.Context(), acme.ID); err != nil {
+		t.Fatal(err)
+	}
+	if a := get(t, there, reads(acme), time.Minute, d.load); string(a.Body) != "answer 2" {
+		t.Errorf("the other server gives %q", a.Body)
 	}
 }
 
