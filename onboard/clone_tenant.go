@@ -54,10 +54,6 @@ func (c *copying) copyTenant(ctx context.Context) error {
 	})
 }
 
-// columnTenant is the type of the column tenant_id of the table c.
-const columnTenant = `(select format_type(t.atttypid, t.atttypmod) from pg_attribute t
-	where t.attrelid = c.oid and t.attname = 'tenant_id' and t.attnum > 0)`
-
 // tenantRows lists the tables in order, and refuses those that cannot hold
 // the same rows twice.
 func (c *copying) tenantRows(ctx context.Context, tx pgx.Tx) ([]rowTable, error) {
@@ -78,12 +74,12 @@ func (c *copying) tenantRows(ctx context.Context, tx pgx.Tx) ([]rowTable, error)
 	if len(reasons) > 0 {
 		return nil, refuse(ErrClone, "the rows cannot be in the shared tables twice: %s", strings.Join(reasons, ", "))
 	}
-	const query = `select c.relname::text, c.relkind = 'p', false, false, ` + columnTenant + `,
+	const query = `select c.relname::text, c.relkind = 'p', false, false, ` + columnType + `,
 		array(select a.attname::text from pg_attribute a
 			where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum)
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition
-		and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and a.attnum > 0) order by 1`
+		join pg_attribute t on t.attrelid = c.oid and t.attname = 'tenant_id' and t.attnum > 0
+		where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition order by 1`
 	rows, err := tx.Query(ctx, query, c.to.schema)
 	if err != nil {
 		return nil, err

@@ -78,3 +78,19 @@ CREATE TRIGGER noted BEFORE INSERT ON numbered FOR EACH ROW EXECUTE FUNCTION not
 		t.Errorf("without data: %v", err)
 	}
 }
+
+// Cut to the column's length the id would be another tenant's.
+func TestAnIDThatIsTooLongForAColumnIsNotCut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, b := w.tenant("a", registry.IsolationRow), w.tenant("with-a-name-that-is-longer", registry.IsolationRow)
+	p := w.provisioner(onboard.Config{Shared: folder(t, map[string]string{"00001_x.sql": "-- +goose Up\nCREATE TABLE notes (tenant_id varchar(12) NOT NULL, note text);\n"})})
+	w.provision(p, a, b)
+	w.exec(w.as(a), "insert into notes values ($1, 'of a')", a.ID.String())
+	if err := p.Clone(t.Context(), a, b, true); sqlState(err) != "22001" || !contains(err, "table notes") {
+		t.Errorf("got %v", err)
+	}
+	if got := w.strings(w.connect(w.srv.AdminDSN(w.database)), "select tenant_id from shared.notes"); !slices.Equal(got, []string{a.ID.String()}) {
+		t.Errorf("rows are of %q", got)
+	}
+}

@@ -76,15 +76,16 @@ func (p *Provisioner) password(ctx context.Context, a *admin, pl *plan) error {
 	return again(ctx, func() error { return a.exec(ctx, "", statement) })
 }
 
-// passwordWorks tries the password. The server checks it before anything else,
-// so any other refusal means that it is right.
+// passwordWorks tries the password. The server checks it before almost anything
+// else, so another refusal means that it is right, but for those of a server
+// that lets nobody in: it may not have looked at it.
 func passwordWorks(ctx context.Context, pl *plan) (bool, error) {
 	conn, err := pgx.ConnectConfig(ctx, pl.user)
 	if err == nil {
 		return true, conn.Close(ctx)
 	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
+	if !ok || refused.Code == "57P03" || refused.Code == "53300" { // starts or stops, or is full
 		return false, err
 	}
 	return refused.Code != "28P01", nil

@@ -76,14 +76,15 @@ func (p *Provisioner) connectionLimit(pl *plan) int {
 // LimitConnections gives the tenant's own login, and its reader, the CONNECTION LIMIT that
 // follows from its limits: twice its most connections (two pools live side by
 // side while one drains) for each of the cluster's replicas, and 3 for a trial
-// and for whoever looks by hand. It changes nothing else, and nothing for a
-// login that several tenants share, a database of somebody else, or where no
-// most connections are configured. A login that is not the tenant's is
-// ErrConflict.
+// and for whoever looks by hand; none where no most connections are configured.
+// It gives them the statement_timeout of the limits as well, beside the
+// search_path that they have. It changes nothing else, and nothing for a login
+// that several tenants share or a database of somebody else. A login that is
+// not the tenant's is ErrConflict.
 func (p *Provisioner) LimitConnections(ctx context.Context, t *registry.Tenant) error {
 	return p.bounded(ctx, t, func(ctx context.Context) error {
 		pl, err := p.plan(t)
-		if err != nil || pl.foreign || p.connectionLimit(pl) == 0 {
+		if err != nil || pl.foreign || pl.shared {
 			return err
 		}
 		return p.at(ctx, pl, pl.adminDatabase, func(home *admin) error {
@@ -97,11 +98,14 @@ func (p *Provisioner) LimitConnections(ctx context.Context, t *registry.Tenant) 
 
 func (p *Provisioner) limit(ctx context.Context, a *admin, pl *plan) error {
 	return again(ctx, func() error {
-		r, err := a.ownLogin(ctx, pl)
-		if err != nil {
+		if _, err := a.ownLogin(ctx, pl); err != nil {
 			return err
 		}
-		return a.exec(ctx, "", p.limitChange(pl, r.limit)...)
+		statements, err := p.loginChanges(ctx, a, pl, pl.login)
+		if err != nil || len(statements) == 0 {
+			return err
+		}
+		return a.exec(ctx, "", statements...)
 	})
 }
 

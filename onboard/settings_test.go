@@ -37,6 +37,26 @@ func TestALoginHasItsPathAndTimeoutAlsoByHand(t *testing.T) {
 	})
 }
 
+func TestTheTimeoutByHandFollowsTheLimits(t *testing.T) {
+	t.Parallel()
+	forEachAdministrator(t, func(t *testing.T, w *world) {
+		a := withReader(w.tenant("a", registry.IsolationSchema))
+		p := w.provisioner(onboard.Config{})
+		w.provision(p, a)
+		for limit, want := range map[time.Duration]string{2 * time.Second: "2s", 0: "0"} {
+			a.Limits.StatementTimeout = limit
+			if err := p.LimitConnections(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			for _, login := range []*registry.Tenant{a, reading(a)} {
+				if got := w.strings(w.connect(w.dsnOf(login, "")), "show statement_timeout"); got[0] != want {
+					t.Errorf("of %s it is %q, want %s", login.Login, got, want)
+				}
+			}
+		}
+	})
+}
+
 func TestTenantsWithTheClustersLoginShareIt(t *testing.T) {
 	t.Parallel()
 	forEachAdministrator(t, func(t *testing.T, w *world) {

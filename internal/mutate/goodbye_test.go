@@ -54,5 +54,15 @@ func goodbyeMutations() []mutation {
 			from: `return executeAll(ctx, tx, slices.DeleteFunc(had,`, to: `return executeAll(ctx, tx, slices.DeleteFunc(had[:0],`,
 			test: "TestTheSourceOfAClonedDatabaseKeepsItsRightsOnTheServer",
 		},
+		{
+			breaks: "a pending tenant gets the password of the file", file: "onboard/lifecycle/diff.go",
+			from: `if r.State == registry.StatusPending && c.password {`, to: `if r.State == "" && c.password {`,
+			test: "TestATenantThatIsPendingForItsPasswordGetsTheOneThatTheFileHasByNow",
+		},
+		{
+			breaks: "a server that is full says nothing of a password", file: "onboard/password.go",
+			from: `refused.Code == "53300" {`, to: `refused.Code == "" {`,
+			test: "TestAServerThatLetsNobodyInSaysNothingOfAPassword",
+		},
 	}
 }

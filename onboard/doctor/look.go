@@ -65,7 +65,7 @@ func hangUp(ctx context.Context, conn *pgx.Conn) {
 	_ = conn.Close(ctx) // nothing is left to be done on it
 }
 
-// strings asks for a column of texts.
+// texts asks for a column of texts.
 func texts(ctx context.Context, tx pgx.Tx, query string, args ...any) ([]string, error) {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {

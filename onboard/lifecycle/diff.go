@@ -179,10 +179,17 @@ func (c *change) fields(is, want map[string]string, fixed bool) {
 		}
 		c.Fields = append(c.Fields, FieldChange{name, is[name], want[name]})
 		if fixed && c.refused == nil {
-			c.refused = refuse(ErrInput, "%s: is %q and cannot become %q, because the tenant's data is there; clone the tenant instead",
-				name, is[name], want[name])
+			c.refused = refuse(ErrInput, "%s: is %q and cannot become %q, %s", name, is[name], want[name], c.instead())
 		}
 	}
+}
+
+// instead says what can be done with a tenant whose place cannot change.
+func (c *change) instead() string {
+	if c.record.State == registry.StatusPending {
+		return "because some of it may be there already; take it out of the file, apply that, delete it and declare it anew"
+	}
+	return "because the tenant's data is there; clone the tenant instead"
 }
 
 // secrets adds a password that the file gives and is another. One that was
@@ -256,6 +263,9 @@ func (c *change) apply(r *control.Record) {
 	want := c.want
 	r.Name, r.Plan, r.Labels, r.Own, r.Declared = want.Name, want.Plan, want.Labels, want.Own, want.Declared
 	r.DSN = want.DSN
+	if r.State == registry.StatusPending && c.password { // nobody uses the old one, which may be why it is pending
+		r.Password, r.NextPassword = want.Password, registry.Secret{}
+	}
 	if r.State == registry.StatusSuspended && r.Reason == gone {
 		r.State, r.Reason = registry.StatusActive, ""
 	}

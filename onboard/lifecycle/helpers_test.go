@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
 	"github.com/poolkeeper/poolkeeper/internal/pgtest"
@@ -51,6 +52,7 @@ type world struct {
 	audit    lifecycle.Auditor
 	log      buffer
 	steps    steps
+	dial     pgconn.DialFunc // of the provisioner; may be nil
 
 	db       *control.Database
 	operator *lifecycle.Operator
@@ -130,6 +132,9 @@ func (w *world) process() (*control.Database, *lifecycle.Operator) {
 	must(w, db.Load(w.soon()))
 	provisioner, err := onboard.New(w.onboard, w.clusters, log)
 	must(w, err)
+	if w.dial != nil {
+		provisioner.Through(func(string) pgconn.DialFunc { return w.dial }, 4)
+	}
 	operator := lifecycle.New(lifecycle.Deps{
 		Control: db, Provisioner: provisioner, Clusters: w.clusters, Plans: w.plans, Config: w.onboard, Audit: w.audit, Step: w.steps.told, Log: log,
 	})

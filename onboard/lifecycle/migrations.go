@@ -5,8 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/poolkeeper/poolkeeper/onboard"
 	"github.com/poolkeeper/poolkeeper/registry"
 	"github.com/poolkeeper/poolkeeper/registry/control"
 )
@@ -98,7 +97,7 @@ func (o *Operator) MigrationStatus(ctx context.Context, verify bool) (*Migration
 	return status, err
 }
 
-// readers is how many tenants' tables are read side by side.
+// readers is how many tenants' tables are read side by side on one cluster.
 const readers = 4
 
 func (o *Operator) drift(ctx context.Context) ([]Drift, error) {
@@ -109,22 +108,11 @@ func (o *Operator) drift(ctx context.Context) ([]Drift, error) {
 		if err != nil {
 			return nil, err
 		}
-		found := make([]*Drift, len(page))
-		group, reading := errgroup.WithContext(ctx)
-		group.SetLimit(readers)
-		for i, r := range page {
-			if migratable(r) == nil {
-				group.Go(func() error { found[i] = o.compare(reading, r); return reading.Err() })
-			}
-		}
-		if err := group.Wait(); err != nil {
+		found, err := o.driftOf(ctx, page)
+		if err != nil {
 			return nil, err
 		}
-		for _, d := range found {
-			if d != nil {
-				drift = append(drift, *d)
-			}
-		}
+		drift = append(drift, found...)
 		if len(page) < f.Limit {
 			return drift, nil
 		}
@@ -132,12 +120,24 @@ func (o *Operator) drift(ctx context.Context) ([]Drift, error) {
 	}
 }
 
-func (o *Operator) compare(ctx context.Context, r *control.Record) *Drift {
-	actual, err := o.deps.Provisioner.VersionOf(ctx, &r.Tenant)
-	if err == nil && actual == r.Migrated {
-		return nil
+// driftOf reads the tables of some tenants, in the order of their ids.
+func (o *Operator) driftOf(ctx context.Context, records []*control.Record) ([]Drift, error) {
+	mirror := map[registry.ID]int64{}
+	var tenants []*registry.Tenant
+	for _, r := range records {
+		if migratable(r) == nil {
+			mirror[r.ID] = r.Migrated
+			tenants = append(tenants, &r.Tenant)
+		}
 	}
-	return &Drift{Tenant: r.ID, Mirror: r.Migrated, Actual: actual, Err: err}
+	var drift []Drift
+	err := o.deps.Provisioner.Versions(ctx, tenants, readers, func(m onboard.Migrated) {
+		if m.Err != nil || m.To != mirror[m.Tenant] {
+			drift = append(drift, Drift{Tenant: m.Tenant, Mirror: mirror[m.Tenant], Actual: m.To, Err: m.Err})
+		}
+	})
+	slices.SortFunc(drift, func(a, b Drift) int { return compareIDs(a.Tenant, b.Tenant) })
+	return drift, err
 }
 
 func compareIDs(a, b registry.ID) int { return strings.Compare(a.String(), b.String()) }

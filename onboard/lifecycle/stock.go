@@ -30,7 +30,7 @@ func (o *Operator) Stock(ctx context.Context) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(o.lifetime, cancel)()
+	defer context.AfterFunc(o.lifetime, cancel)() //nolint:contextcheck // it ends with both
 	ticker := time.NewTicker(stockEvery)
 	defer ticker.Stop()
 	for {

@@ -37,10 +37,9 @@ func (d *Database) Lock(ctx context.Context, id registry.ID, what string) (locke
 		return nil, nil, err
 	}
 	locked, lose := context.WithCancelCause(ctx)
-	l := &lock{tenant: id, lose: lose}
-	l.end = time.AfterFunc(d.cfg.LockTTL-time.Since(asked), func() { d.lost(token, "it could not be renewed in time") })
-	d.held.mu.Lock()
-	d.held.locks[token] = l
+	d.held.mu.Lock() // before the timer is made: one that fires at once must find the lock
+	end := time.AfterFunc(d.cfg.LockTTL-time.Since(asked), func() { d.lost(token, "it could not be renewed in time") })
+	d.held.locks[token] = &lock{tenant: id, lose: lose, end: end}
 	d.held.mu.Unlock()
 	return locked, sync.OnceFunc(func() { d.release(locked, token) }), nil
 }
