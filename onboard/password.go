@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -85,8 +86,22 @@ func passwordWorks(ctx context.Context, pl *plan) (bool, error) {
 		return true, conn.Close(ctx)
 	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || refused.Code == "57P03" || refused.Code == "53300" { // starts or stops, or is full
+	if !ok || shut(refused) {
 		return false, err
 	}
 	return refused.Code != "28P01", nil
+}
+
+// shut reports whether a server that starts, stops or is full has refused
+// somebody whose password it has not seen. When it is a role, a database or what
+// is not reserved that has too many connections, the password was right:
+// PostgreSQL's utils/init counts them after it has checked that.
+func shut(refused *pgconn.PgError) bool {
+	switch refused.Code {
+	case "57P03":
+		return true
+	case "53300":
+		return !slices.Contains([]string{"InitializeSessionUserId", "CheckMyDatabase", "InitPostgres"}, refused.Routine)
+	}
+	return false
 }

@@ -61,7 +61,9 @@ func goodbyeMutations() []mutation {
 		},
 		{
 			breaks: "a server that is full says nothing of a password", file: "onboard/password.go",
-			from: `refused.Code == "53300" {`, to: `refused.Code == "" {`,
+			from: `	case "57P03":
+		return true`, to: `	case "57P03":
+		return false`,
 			test: "TestAServerThatLetsNobodyInSaysNothingOfAPassword",
 		},
 	}
