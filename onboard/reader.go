@@ -52,16 +52,34 @@ func (pl *plan) readable() error {
 // is granted to PUBLIC is granted to the reader. With ddl: true the tenant can
 // also grant its reader more until it is provisioned again.
 func (p *Provisioner) MakeReader(ctx context.Context, t *registry.Tenant) error {
+	return p.asReader(ctx, t, p.makeReader)
+}
+
+func (p *Provisioner) makeReader(ctx context.Context, home *admin, pl *plan) error {
+	if err := p.readerAlone(ctx, home, pl); err != nil {
+		return err
+	}
+	inside, err := openAdmin(ctx, pl, pl.database)
+	if err != nil {
+		return err
+	}
+	defer inside.close(ctx)
+	return p.letRead(ctx, inside, pl)
+}
+
+// MendReader is MakeReader for a reader that cannot be used as it is; one that
+// can is left alone. Before anything is changed it refuses what SetPassword and
+// SetReadPassword would refuse, with the same errors.
+func (p *Provisioner) MendReader(ctx context.Context, t *registry.Tenant) error {
 	return p.asReader(ctx, t, func(ctx context.Context, home *admin, pl *plan) error {
-		if err := p.readerAlone(ctx, home, pl); err != nil {
+		if _, err := home.ownLogin(ctx, pl); err != nil {
 			return err
 		}
-		inside, err := openAdmin(ctx, pl, pl.database)
-		if err != nil {
-			return err
+		reader := pl.reading()
+		if _, err := home.ownLogin(ctx, reader); err == nil && p.tryTenant(ctx, reader) == nil {
+			return nil
 		}
-		defer inside.close(ctx)
-		return p.letRead(ctx, inside, pl)
+		return p.makeReader(ctx, home, pl) // which says what is wrong
 	})
 }
 

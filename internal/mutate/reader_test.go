@@ -78,6 +78,11 @@ func readerLifeMutations() []mutation {
 			test: "TestAReadOnlyKeyMakesTheReaderFirst", pkg: "./integration",
 		},
 		{
+			breaks: "a rotation looks at the reader before anything is changed", file: "onboard/lifecycle/rotate.go",
+			from: `	if err := o.wholeReader(ctx, j, id); err != nil {`, to: `	if err := error(nil); err != nil {`,
+			test: "TestARotationThatTheReaderRefusesChangesNothing", pkg: "./integration",
+		},
+		{
 			breaks: "a rotation includes the reader", file: "onboard/lifecycle/rotate.go",
 			from: `	return o.rotateReader(ctx, j, id)`, to: `	return nil`,
 			test: "TestARotationOfBothLoginsFailsNoRequest", pkg: "./integration",

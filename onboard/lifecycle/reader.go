@@ -71,6 +71,32 @@ func (o *Operator) readerIn(ctx context.Context, id registry.ID) error {
 	return nil
 }
 
+// wholeReader mends the tenant's reader, if there is one, before a rotation
+// begins: one that was half made, or that an administrator shut out, would
+// otherwise be found out when the tenant's own password is another already.
+func (o *Operator) wholeReader(ctx context.Context, j *job, id registry.ID) error {
+	r, err := o.db.Record(ctx, id)
+	if err == nil {
+		err = rotatable(r)
+	}
+	if err != nil || r.ReadLogin == "" {
+		return err
+	}
+	j.step("reader")
+	if r.ReadPassword.IsZero() { // lost with the keyset
+		r, err = o.db.Update(ctx, id, 0, func(r *control.Record) error {
+			if r.ReadLogin != "" && r.ReadPassword.IsZero() {
+				r.ReadPassword = newPassword()
+			}
+			return rotatable(r)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return o.deps.Provisioner.MendReader(ctx, &r.Tenant)
+}
+
 // rotateReader gives the tenant's reader a new password, if there is a reader.
 // The record has it first: until the server has it too, whoever is refused
 // there asks ReadPassword, which waits for this.

@@ -11,7 +11,8 @@ import (
 // Rotate gives the tenant's login a new password, and its reader, if it has
 // one, too. Of the login the record holds both while the server changes from
 // one to the other, so that no replica is ever without one that works; of the
-// reader the newer, and who comes too early waits. Errors: ErrState, ErrInput.
+// reader the newer, and who comes too early waits. What is missing of a reader
+// is made; where it cannot be, nothing is changed. Errors: ErrState, ErrInput.
 func (o *Operator) Rotate(ctx context.Context, by Actor, id registry.ID) (control.Operation, error) {
 	r, err := o.db.Record(ctx, id)
 	if err == nil {
@@ -43,6 +44,9 @@ func rotatable(r *control.Record) error {
 // rotate changes the password to next, or to the one that an earlier try,
 // which was cut short, had chosen.
 func (o *Operator) rotate(ctx context.Context, j *job, id registry.ID, next registry.Secret) error {
+	if err := o.wholeReader(ctx, j, id); err != nil {
+		return err
+	}
 	j.step("next password in the record")
 	r, err := o.db.Update(ctx, id, 0, func(r *control.Record) error {
 		if err := rotatable(r); err != nil {
