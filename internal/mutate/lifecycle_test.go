@@ -289,6 +289,11 @@ func operatorMutations() []mutation {
 			test: "TestARotationThatIsKilledAtAnyStepLeavesAPasswordThatWorksAndHeals",
 		},
 		{
+			breaks: "a failure ends when its migration is taken back", file: "onboard/lifecycle/migrate.go",
+			from: `, OrFailed: true, Limit: 1000}`, to: `, Limit: 1000}`,
+			test: "TestAFailureEndsWhenItsMigrationIsTakenBack",
+		},
+		{
 			breaks: "a canary that fails stops the rest", file: "onboard/lifecycle/migrate.go",
 			from: "	if err == nil && result.Failed > 0 {\n		result.Skipped", to: "	if false {\n		result.Skipped",
 			test: "TestMigrationsAreReportedResumedAndUndone",

@@ -18,7 +18,8 @@ type MigrateRequest struct {
 	// Down undoes what an earlier operation, Run, applied; for Tenants alone
 	// when they are given.
 	Down bool
-	// Tenants are those to do; nil means all that are behind.
+	// Tenants are those to do; nil means all that are behind, or whose last try
+	// failed.
 	Tenants []registry.ID
 	// Canary are done first, and the others only if all of them pass.
 	Canary []registry.ID
@@ -154,7 +155,8 @@ func migratable(r *control.Record) error {
 	return nil
 }
 
-// behind lists who lacks migrations of its set.
+// behind lists who lacks migrations of its set, and whose last try failed: when
+// the migration was taken back since, that there is nothing to do is to be noted.
 func (o *Operator) behind(ctx context.Context) ([]*control.Record, error) {
 	newest := o.newest()
 	top := max(newest[setTenant], newest[setShared])
@@ -162,14 +164,14 @@ func (o *Operator) behind(ctx context.Context) ([]*control.Record, error) {
 		return nil, nil
 	}
 	var all []*control.Record
-	f := control.Filter{Behind: top, Limit: 1000}
+	f := control.Filter{Behind: top, OrFailed: true, Limit: 1000}
 	for {
 		page, err := o.db.Records(ctx, f)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page {
-			if r.Migrated < newest[setOf(r)] {
+			if r.Migrated < newest[setOf(r)] || r.MigrationError != "" {
 				all = append(all, r)
 			}
 		}

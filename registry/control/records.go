@@ -22,6 +22,8 @@ type Filter struct {
 	// Behind keeps those whose Migrated is less, unless they are retired or
 	// pending.
 	Behind int64
+	// OrFailed has Behind keep those with a MigrationError, too.
+	OrFailed bool
 	// Failed keeps those with a MigrationError.
 	Failed bool
 	// IDs keeps only these. Empty but not nil keeps nobody.
@@ -102,7 +104,7 @@ func (f Filter) query() (sql string, args []any) {
 			f.Prefix, f.Prefix+"~", f.Prefix, f.Prefix, "\U0010FFFF")
 	}
 	if f.Behind != 0 {
-		c.add("coalesce(m.version, -1) < ? AND t.status NOT IN ('retired', 'pending')", f.Behind)
+		c.add("(coalesce(m.version, -1) < ? OR ? AND m.error <> '') AND t.status NOT IN ('retired', 'pending')", f.Behind, f.OrFailed)
 	}
 	if f.Failed {
 		c.add("m.error <> ''")
