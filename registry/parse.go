@@ -15,8 +15,8 @@ type Document struct {
 	Path string
 	Data []byte
 	// Declares says that it is all that is declared. It has to have the key
-	// tenants, be it of none: without it a text that was lost, or whose key is
-	// misspelt, would declare nobody. And it may name no folder in tenants_dir,
+	// tenants, be it {}: without it a text that was lost or cut short, or whose
+	// key is misspelt, would declare nobody. And it may name no folder in tenants_dir,
 	// whose tenants would be declared no more.
 	Declares bool
 }
@@ -67,7 +67,7 @@ func (p *parser) documents(docs []Document) {
 		p.file = doc.Path
 		before := len(p.problems)
 		if found := p.read(doc, i == 0); doc.Declares && !found && len(p.problems) == before {
-			p.problems.add(position{file: p.file}, "tenants", "is missing; without it nobody would be declared, so write tenants: {} if that is meant")
+			p.problems.add(position{file: p.file}, "tenants", "is missing or empty; without it nobody would be declared, so write tenants: {} if that is meant")
 		}
 	}
 }
@@ -98,8 +98,8 @@ func (p *parser) main(docs []Document) string {
 	return docs[0].Path
 }
 
-// read takes plans and tenants from one document, and reports whether the
-// latter stand there.
+// read takes plans and tenants from one document, and reports whether it says
+// who the latter are.
 func (p *parser) read(doc Document, main bool) (declares bool) {
 	root := p.document(doc.Data)
 	if root == nil {
@@ -127,7 +127,7 @@ func (p *parser) read(doc Document, main bool) (declares bool) {
 			p.tenant(tenant)
 		}
 	}
-	return declares
+	return declares && !isNull(deref(tenants.value)) // a text may end behind the key
 }
 
 // plan reads the defaults of many tenants. Of places it may give only those

@@ -219,13 +219,13 @@ func TestADocumentThatIsAllLeavesNoTenantsInAFolder(t *testing.T) {
 func TestADocumentThatHasToDeclareNamesItsTenants(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"tenants: {}": true, "tenants:\n": true, plansAndTenants: true,
+		"tenants: {}": true, plansAndTenants: true, "plans: {}\ntenants:\n": false, "tenants: # of none\n": false, "tenants: ~": false,
 		"": false, "# nothing\n": false, "tennants: {a: {cluster: main, isolation: schema}}": false, "plans: {}": false,
 	} {
 		docs := documents(text)
 		docs[0].Declares = true
 		_, _, err := registry.ParseDeclared(docs, sourcetest.Clusters())
-		if want && err != nil || !want && (err == nil || err.Error() != `config.yaml: tenants: is missing; without it nobody would be declared, so write tenants: {} if that is meant`) {
+		if want && err != nil || !want && (err == nil || err.Error() != `config.yaml: tenants: is missing or empty; without it nobody would be declared, so write tenants: {} if that is meant`) {
 			t.Errorf("%q: %v", text, err)
 		}
 		if _, _, err := registry.ParseDeclared(documents(text), sourcetest.Clusters()); err != nil {
