@@ -61,7 +61,7 @@ func TestWhatBelongsToOthersIsRefusedAndLeftAlone(t *testing.T) {
 			registry.IsolationSchema, nil, []string{"ALTER ROLE NAME_owner LOGIN"}, nil, onboard.ErrConflict, "LOGIN is true",
 		},
 		"a login that cannot log in": {
-			registry.IsolationSchema, nil, []string{"ALTER ROLE NAME NOLOGIN"}, nil, onboard.ErrConflict, "LOGIN is false",
+			registry.IsolationSchema, nil, []string{"ALTER ROLE NAME NOLOGIN"}, nil, onboard.ErrConflict, "take that back with ALTER ROLE",
 		},
 		"another owner than before": {
 			registry.IsolationSchema, nil, []string{"SELECT 1"}, func(t *registry.Tenant) { t.DDL = !t.DDL }, onboard.ErrConflict, "with ddl: true it belongs to NAME",

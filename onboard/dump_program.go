@@ -93,9 +93,9 @@ func (p *Provisioner) dumpProgram(ctx context.Context, server string) (string, e
 		seen = append(seen, fmt.Sprintf("%s has version %s", program, version))
 	}
 	if len(seen) == 0 {
-		seen = []string{"none was found; install PostgreSQL's client programs or name one in onboard.pg_dump"}
+		seen = []string{"none was found"}
 	}
-	return "", refuse(ErrExport, "the server has version %s and needs a pg_dump that is not older: %s", server, strings.Join(seen, ", "))
+	return "", refuse(ErrExport, "the server has version %s and needs a pg_dump that is not older; install one, or name it in onboard.pg_dump: %s", server, strings.Join(seen, ", "))
 }
 
 // dumpPrograms lists the candidates: the one that is configured; or that on

@@ -22,8 +22,8 @@ var (
 	// clients normalise differently.
 	ErrPassword = errors.New("password cannot be used")
 	// ErrConflict is returned when a role, schema or database of the wanted
-	// name belongs to somebody else.
-	ErrConflict = errors.New("name is taken")
+	// name belongs to somebody else, or is not as it was made.
+	ErrConflict = errors.New("conflict on the server")
 	// ErrInWay is returned by Drop for what keeps the tenant's data or roles
 	// where they are; the text says what that is. When it is gone, another Drop
 	// finishes.

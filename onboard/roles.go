@@ -187,7 +187,12 @@ func (a *admin) keep(ctx context.Context, name string, r role, comment string, l
 		return err
 	}
 	if r.login != login {
-		return refuse(ErrConflict, "the role %s was changed: LOGIN is %t and should be %t", name, r.login, login)
+		undo := "LOGIN"
+		if !login {
+			undo = "NOLOGIN"
+		}
+		return refuse(ErrConflict, "the role %s was changed: LOGIN is %t and should be %t; take that back with ALTER ROLE %s %s",
+			name, r.login, login, quote(name), undo)
 	}
 	if r.comment == comment {
 		return nil

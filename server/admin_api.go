@@ -89,17 +89,17 @@ func (a *admin) keyRoutes() []route {
 }
 
 // mount puts the routes behind guards, which say who asks, or refuse.
-func mount(e *gin.Engine, routes []route, guards ...gin.HandlerFunc) {
+func (s *Server) mount(e *gin.Engine, routes []route, guards ...gin.HandlerFunc) {
 	for _, r := range routes {
-		e.Handle(r.method, r.path, append(slices.Clip(guards), r.handle)...)
+		e.Handle(r.method, r.path, append(slices.Clip(guards), s.knownQuery, r.handle)...)
 	}
 }
 
-// mountOperator puts the routes of a behind a guard.
-func (a *admin) mountOperator(e *gin.Engine, guard gin.HandlerFunc) {
-	mount(e, a.plainRoutes(), guard)
-	mount(e, a.controlRoutes(), guard, a.controlOnly(errNoControl))
-	mount(e, a.keyRoutes(), guard, a.controlOnly(errNoKeys))
+// mountOperator puts the routes of a behind guards.
+func (a *admin) mountOperator(e *gin.Engine, guards ...gin.HandlerFunc) {
+	a.mount(e, a.plainRoutes(), guards...)
+	a.mount(e, a.controlRoutes(), append(slices.Clip(guards), a.controlOnly(errNoControl))...)
+	a.mount(e, a.keyRoutes(), append(slices.Clip(guards), a.controlOnly(errNoKeys))...)
 }
 
 // controlOnly refuses with err where there is no control database.

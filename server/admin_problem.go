@@ -58,6 +58,7 @@ func operatorRows() []operatorRow {
 		{registry.ErrNoReader, conflict, "no_reader", "The tenant has no login that can only read", ""},
 		{lifecycle.ErrDeclared, conflict, "declared", "The tenant is declared in the file", ""},
 		{lifecycle.ErrState, conflict, "state", "The tenant's state does not allow this", ""},
+		{lifecycle.ErrCancel, conflict, "state", "The operation cannot be cancelled", ""},
 		{lifecycle.ErrConfirm, bad, "confirm", "The deletion is not confirmed", ""},
 		{lifecycle.ErrInput, bad, "bad_request", "The request is malformed", ""},
 		{lifecycle.ErrUnsupported, http.StatusNotImplemented, "unsupported", "This installation cannot do that", ""},
@@ -78,7 +79,7 @@ func operatorRows() []operatorRow {
 		{control.ErrKeyset, conflict, "no_keyset", "There is no keyset, or not the right one", ""},
 		{control.ErrNoSuch, http.StatusNotFound, "operation_unknown", "There is no such operation", "It may be long past."},
 		{control.ErrUnknown, http.StatusNotFound, "tenant_unknown", "There is no such tenant", "The list of tenants has those that there are."},
-		{onboard.ErrConflict, conflict, "name_taken", "The name is taken", ""},
+		{onboard.ErrConflict, conflict, "name_taken", "What is on the server stands in the way", ""},
 		{onboard.ErrName, bad, "bad_request", "The request is malformed", ""},
 		{onboard.ErrPassword, bad, "bad_request", "The request is malformed", ""},
 	}

@@ -46,6 +46,7 @@ func TestEveryErrorOfAnOperatorHasItsStatusAndCode(t *testing.T) {
 	}{
 		{fmt.Errorf("%w: acme is declared; edit it there", lifecycle.ErrDeclared), 409, "declared", "acme is declared; edit it there"},
 		{fmt.Errorf("%w: acme is pending", lifecycle.ErrState), 409, "state", "acme is pending"},
+		{fmt.Errorf("%w: operation 7 has ended", lifecycle.ErrCancel), 409, "state", "operation 7 has ended"},
 		{fmt.Errorf("%w: plan: none", lifecycle.ErrInput), 400, "bad_request", "plan: none"},
 		{fmt.Errorf("%w: no pg_dump", lifecycle.ErrUnsupported), 501, "unsupported", "no pg_dump"},
 		{lifecycle.ErrClosed, 503, "not_ready", ""},

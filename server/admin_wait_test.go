@@ -163,3 +163,17 @@ func TestOperationsAreListedShownAndCancelled(t *testing.T) {
 		}
 	}
 }
+
+func TestAListSaysHowManyFailuresAnOperationHas(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withOperator)
+	failure := control.Failure{Tenant: registry.MustParseID("acme"), Error: "no"}
+	h.operator.failed = &control.Operation{State: control.Failed, Code: "partly_failed", Failures: []control.Failure{failure, failure, failure}}
+	h.ask(t, http.MethodPost, "/v1/tenants/acme/rotate", "")
+	for path, listed := range map[string]int{"/v1/operations": 1, "/v1/operations/op-0001": 3} {
+		body := h.ask(t, http.MethodGet, path, "").body
+		if !strings.Contains(body, `"failed":3,`) || strings.Count(body, `"error":"no"`) != listed {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+}

@@ -31,6 +31,8 @@ var (
 	errNoMethod = errors.New("server: no such method here")
 	// errNotReady is returned by /readyz while the server stops or drains.
 	errNotReady = errors.New("server: not ready")
+	// errOpening is returned while Run waits for Deps.Open.
+	errOpening = errors.New("server: starting")
 	// errNotLocal is returned when the admin API is asked from elsewhere.
 	errNotLocal = errors.New("server: the admin API answers to this machine alone")
 	// errToken is returned when the admin API is asked without a token of its.

@@ -133,6 +133,7 @@ type harness struct {
 	doctor   func(context.Context) (adminwire.DoctorReport, error)
 	warm     func(context.Context, registry.ID) error
 	flush    func(context.Context, registry.ID) error
+	open     func(context.Context) error
 	// routes, when set, changes how requests find their tenant.
 	routes func(*router.Config, *router.Deps)
 	// acquireErr, when set, is why there is no connection.
@@ -165,7 +166,7 @@ func newHarness(t testing.TB, change ...func(*harness)) *harness {
 	}
 	deps := server.Deps{
 		Router: rt, Keeper: h.keeper, Registry: h.records, Metrics: h.metrics, Observer: h.observed, Version: "v1.2.3",
-		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Doctor: h.doctor, Warm: h.warm, Flush: h.flush,
+		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Doctor: h.doctor, Warm: h.warm, Flush: h.flush, Open: h.open,
 		PathPrefix: routes.PathPrefix, Header: routes.Header,
 	}
 	if h.operator != nil {

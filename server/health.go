@@ -20,6 +20,10 @@ func live(version string) gin.HandlerFunc {
 // any tenant's database: one that is down must not take the others' service
 // with it.
 func (s *Server) readyz(c *gin.Context) {
+	if s.opening.Load() {
+		s.refuse(c, errOpening)
+		return
+	}
 	if s.notReady.Load() {
 		s.refuse(c, errNotReady)
 		return

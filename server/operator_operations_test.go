@@ -110,7 +110,12 @@ func (o *fakeOperator) Operations(_ context.Context, tenant registry.ID, state, 
 		return before != "" && op.ID >= before || !tenant.IsZero() && op.Tenant != tenant || state != "" && op.State != state
 	})
 	slices.Reverse(all)
-	return all[:min(limit, len(all))], o.err
+	all = all[:min(limit, len(all))]
+	for i, op := range all { // as the control database lists them
+		all[i].Result, all[i].Failures = nil, op.Failures[:min(1, len(op.Failures))]
+		all[i].More = len(op.Failures) - len(all[i].Failures)
+	}
+	return all, o.err
 }
 
 func (o *fakeOperator) Follow(ctx context.Context, id string, told func(control.Operation) error) error {
@@ -136,7 +141,7 @@ func (o *fakeOperator) Cancel(ctx context.Context, by lifecycle.Actor, id string
 	case err != nil:
 		return op, err
 	case op.State != control.Running:
-		return op, fmt.Errorf("%w: operation %s has ended", lifecycle.ErrState, id)
+		return op, fmt.Errorf("%w: operation %s has ended", lifecycle.ErrCancel, id)
 	}
 	_ = o.note(by, "cancel "+id, registry.ID{})
 	o.mu.Lock()

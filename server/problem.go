@@ -120,6 +120,10 @@ func ownRows() []ownRow {
 			Status: http.StatusServiceUnavailable, Code: "not_ready", Title: "The service is not ready",
 			Detail: "It is stopping or drained.", RetryAfter: time.Second,
 		}},
+		{errOpening, router.Problem{
+			Status: http.StatusServiceUnavailable, Code: "not_ready", Title: "The service is not ready",
+			Detail: "It is starting, and waits for what it needs before it can serve; its log says for what.", RetryAfter: openingFor,
+		}},
 		{errNotLocal, router.Problem{
 			Status: http.StatusForbidden, Code: "not_local", Title: "The admin API answers to this machine alone",
 			Detail: "Ask from the machine itself, by a loopback address, and not from a web page.",

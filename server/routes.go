@@ -12,7 +12,7 @@ func (s *Server) dataRoutes() *gin.Engine {
 	s.health(e, "")
 	if s.cfg.SQL.Enabled {
 		for _, path := range []string{"/sql", s.deps.PathPrefix + ":tenant/sql"} {
-			e.POST(path, s.crossOrigin, s.sql)
+			e.POST(path, s.crossOrigin, s.whenOpen, s.sql)
 			e.OPTIONS(path, s.crossOrigin, s.preflight)
 		}
 		e.GET("/openapi.json", s.crossOrigin, s.dataAPI())
@@ -27,8 +27,8 @@ func (s *Server) adminRoutes() *gin.Engine {
 	if s.deps.Metrics != nil {
 		e.GET("/metrics", s.scraperOnly, gin.WrapH(s.deps.Metrics))
 	}
-	mount(e, s.serverRoutes(), s.operatorOnly)
-	(&admin{Server: s, operator: s.deps.Operator}).mountOperator(e, s.operatorOnly)
+	s.mount(e, s.serverRoutes(), s.operatorOnly, s.whenOpen)
+	(&admin{Server: s, operator: s.deps.Operator}).mountOperator(e, s.operatorOnly, s.whenOpen)
 	return e
 }
 

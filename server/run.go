@@ -14,12 +14,14 @@ import (
 // listeners are the bound sockets; admin is nil without one.
 type listeners struct{ data, admin net.Listener }
 
-// Run binds both listeners, serves until ctx ends, then stops in order: it
-// says that it is not ready and goes on for not_ready, stops accepting while
-// leases drain, and closes the pools; what is not done within drain_timeout is
-// cut. It returns nil after a stop in which everything ended by itself, ErrCut
-// when something was cut, a sentence that names the setting when an address
-// cannot be bound, or what ended a listener. It can be called once.
+// Run binds both listeners, waits for Deps.Open, serves until ctx ends, then
+// stops in order: it says that it is not ready and goes on for not_ready, stops
+// accepting while leases drain, and closes the pools; what is not done within
+// drain_timeout is cut. It returns nil after a stop in which everything ended by
+// itself, ErrCut when something was cut, a sentence that names the setting when
+// an address cannot be bound, the error of Deps.Open, or what ended a listener.
+// When ctx ends before Deps.Open has done its work Run returns nil at once. It
+// can be called once.
 func (s *Server) Run(ctx context.Context) error {
 	if s.started.Swap(true) {
 		return ErrStarted
@@ -39,15 +41,22 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	admin.RegisterOnShutdown(s.stopFollowing)
+	s.opening.Store(s.deps.Open != nil)
 	serve(data, l.data)
 	serve(admin, l.admin)
+	if err := s.open(ctx, failed); err != nil {
+		if ctx.Err() != nil { // told to stop, which is why it did not open
+			err = nil
+		}
+		return errors.Join(err, s.giveUp(requests, data, admin))
+	}
 	close(s.ready)
 	s.log.InfoContext(ctx, "serving", "listen", s.addr, "tls", s.dataTLS != nil,
 		"admin_listen", s.adminAddr, "admin_tls", s.adminTLS != nil, "version", s.deps.Version)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
-		err = fmt.Errorf("server: a listener ended: %w", err)
+		err = ended(err)
 	}
 	return errors.Join(err, s.stop(requests, cut, data, admin))
 }

@@ -84,6 +84,12 @@ type Deps struct {
 	// Operator does what operators ask for. nil means that there is no control
 	// database: then tenants are read from Registry, and changes are refused.
 	Operator Operator
+	// Open is called by Run once the listeners are bound, and does what has to be
+	// done before anybody can be served, such as waiting for a database. Until
+	// it has returned nil /readyz says no and what needs the other parts is
+	// refused with 503; an error ends Run. It ends soon when ctx does. nil means
+	// that everything is there.
+	Open func(ctx context.Context) error
 	// Doctor checks the configuration against the servers; nil means that
 	// POST /v1/doctor is refused.
 	Doctor func(ctx context.Context) (adminwire.DoctorReport, error)
@@ -140,7 +146,8 @@ type Server struct {
 	lines    occasions   // of net/http, in words that a peer may choose
 	notReady atomic.Bool // set once, when a drain or a stop begins
 	started  atomic.Bool
-	ready    chan struct{} // closed when both listeners are bound
+	opening  atomic.Bool   // while Run waits for Deps.Open
+	ready    chan struct{} // closed when both listeners are bound and Deps.Open is done
 	// Written before ready closes, read after.
 	addr, adminAddr string
 }
@@ -208,7 +215,8 @@ func (s *Server) Handler() http.Handler { return s.data }
 // refuses peers that are not on this machine.
 func (s *Server) AdminHandler() http.Handler { return s.admin }
 
-// Ready is closed when Run has bound its listeners.
+// Ready is closed when Run serves: it has bound its listeners, and Deps.Open has
+// done its work.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Addr is the data listener's address once Ready is closed.

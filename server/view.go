@@ -65,7 +65,8 @@ func durationText(d time.Duration) string {
 func operationOf(op control.Operation) adminwire.Operation {
 	v := adminwire.Operation{
 		ID: op.ID, Kind: op.Kind, Tenant: op.Tenant.String(), Actor: op.Actor, State: op.State, Step: op.Step,
-		Done: op.Done, Total: op.Total, Result: op.Result, Error: op.Error, Code: op.Code,
+		Done: op.Done, Total: op.Total, Failed: len(op.Failures) + op.More, Result: op.Result, Error: op.Error, Code: op.Code,
+		Replica: op.Replica,
 		Started: op.Started.UTC(), Updated: op.Updated.UTC(), Ended: momentOf(op.Ended),
 	}
 	for _, f := range op.Failures {

@@ -40,9 +40,15 @@ type Addresses struct{ Data, Admin string }
 // Run executes one command line and returns the exit code. It returns when
 // the command is done, or some time after ctx ends.
 func (a *App) Run(ctx context.Context, args []string) int {
+	out := &noted{Writer: a.Stdout}
+	a.Stdout = out
+	defer func() { a.Stdout = out.Writer }()
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.failure()
+	}
 	if err == nil {
 		return exitOK
 	}

@@ -151,7 +151,7 @@ func (c *console) printPlan(plan adminwire.ApplyPlan) {
 			c.say("    %s: %s", printable(f.Field), fieldText(f))
 		}
 		if change.Error != "" {
-			c.say("    cannot be done: %s", printable(change.Error))
+			c.say("    cannot be done: %s", printable(plain(change.Error, change.Tenant)))
 		}
 	}
 	if len(plan.Changes) == 0 {
@@ -211,7 +211,7 @@ func (c *console) printApplied(op adminwire.Operation) error {
 	done := map[string]string{"add": "added", "change": "changed", "suspend": "suspended", "resume": "resumed"}
 	for _, change := range plan.Changes {
 		if change.Error != "" {
-			t.row("failed", change.Tenant, change.Error)
+			t.row("failed", change.Tenant, plain(change.Error, change.Tenant))
 			continue
 		}
 		t.row(done[change.Action], change.Tenant)

@@ -60,7 +60,7 @@ func (c *console) listEvents(ctx context.Context, client *adminapi.Client, query
 	}
 	t := c.table("ENTRY", "AT", "BY", "ACTION", "TENANT", "HOW IT ENDED")
 	for _, e := range page.Events {
-		end := e.Error
+		end := plain(e.Error, e.Tenant)
 		if end == "" {
 			end = "well"
 		}

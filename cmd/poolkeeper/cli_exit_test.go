@@ -157,3 +157,15 @@ func TestATokenIsSentAndNeverShown(t *testing.T) {
 		t.Errorf("%q %q %q", got, stdout, stderr)
 	}
 }
+
+// Who was only found to be whole has nothing that could be undone.
+func TestOnlyARunThatAppliedAMigrationSaysHowToUndoIt(t *testing.T) {
+	t.Parallel()
+	for result, want := range map[string]bool{`{"migrated":2,"failed":0,"skipped":0,"applied":0,"took_ms":5}`: false, `{"migrated":2,"failed":0,"skipped":0,"applied":2,"took_ms":5}`: true} {
+		done := "200 " + fakeMigration("done", 2, `,"result":`+result)
+		_, stdout, stderr := faked(t, fakeAdmin{"POST /migrations": done, "GET /operations/0000000042": done}, "migrate", "up")
+		if strings.Contains(stdout+stderr, "migrate down --run") != want {
+			t.Errorf("%s: %s%s", result, stdout, stderr)
+		}
+	}
+}

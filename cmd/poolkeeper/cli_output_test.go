@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,7 @@ func answers() fakeAdmin {
 			{"tenant":"acme","access":"read","cluster":"main","state":"ready","max":2,"idle":1,"last_used":` + fakeAt + `}]}`,
 		"GET /clusters": `200 {"clusters":[{"cluster":"main","budget":90,"derived":true,"in_use":3,"idle":1}]}`,
 		"GET /audit": `200 {"events":[{"id":9,"at":` + fakeAt + `,"actor":"alice","action":"tenant.suspend","tenant":"acme"},
-			{"id":8,"at":` + fakeAt + `,"actor":"local","action":"tenant.add","tenant":"bad","error":"no room"}]}`,
+			{"id":8,"at":` + fakeAt + `,"actor":"local","action":"tenant.add","tenant":"bad","error":"onboard: tenant bad: no room"}]}`,
 		"POST /doctor": `200 {"findings":[{"check":"tls","severity":"info","subject":"cluster main","message":"no TLS","remedy":""},
 			{"check":"budget","severity":"error","subject":"cluster main","message":"90 connections do not fit","remedy":"set budget to 80"}],"checked":["budget","tls"]}`,
 	}
@@ -116,5 +117,22 @@ func TestEveryGoldenFileIsOfACase(t *testing.T) {
 	files, err := os.ReadDir(filepath.Join("testdata", "cli"))
 	if err != nil || len(files) != 32 {
 		t.Errorf("%d golden files, %v", len(files), err)
+	}
+}
+
+func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(answers())
+	defer server.Close()
+	for _, line := range []string{
+		"doctor --severity error", "tenant show acme", "tenant list", "tenant add acme", "tenant rotate acme --no-wait", "pools list", "audit list",
+		"operations show 0000000042", "migrate status", "apikey create acme", "version", "--help", "tenant --help",
+	} {
+		var stderr strings.Builder
+		app := &App{Stdout: full{}, Stderr: &stderr, Env: []string{"POOLKEEPER_SERVER=" + server.URL}}
+		code := app.Run(t.Context(), strings.Fields(line))
+		if code != exitFailed || !strings.Contains(stderr.String(), "no room") && line != "doctor --severity error" {
+			t.Errorf("%s: exit %d, %q", line, code, stderr.String())
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +79,7 @@ func (c *console) tenantAndKey(cmd *cobra.Command, args []string, prefix string)
 	var keys []string
 	for _, k := range page.Keys {
 		if k.Status != "revoked" {
-			keys = append(keys, k.Prefix+"\t"+printable(k.Name+", "+k.Scope+", "+k.Status))
+			keys = append(keys, k.Prefix+"\t"+printable(strings.TrimPrefix(k.Name+", "+k.Scope+", "+k.Status, ", ")))
 		}
 	}
 	return keys, cobra.ShellCompDirectiveNoFileComp

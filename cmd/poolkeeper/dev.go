@@ -126,11 +126,15 @@ func (a *App) serveDev(ctx context.Context, r devRun) error {
 	}
 	defer p.close()
 	c := controlled{plane: p, file: file, reload: reload, metrics: m, log: r.log}
-	s, err := c.start(ctx, r.cfg)
+	s, err := c.wire(r.cfg, nil)
 	if err != nil {
 		return err
 	}
-	if err := r.tenants(ctx, p); err != nil {
+	err = c.open(ctx, s)
+	if err == nil {
+		err = r.tenants(ctx, p)
+	}
+	if err != nil {
 		return errors.Join(err, s.closePools())
 	}
 	declaring := newDeclaring(p, r.cfg, r.log)

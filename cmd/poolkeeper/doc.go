@@ -7,7 +7,8 @@
 //	poolkeeper config show    the configuration in force, secrets hidden
 //	poolkeeper version
 //
-// The first SIGINT or SIGTERM stops it gracefully, a second one at once. Exit
+// The first SIGINT, SIGTERM or SIGHUP stops it gracefully, a second one, but of
+// SIGHUP, at once. Exit
 // codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 stopped
 // by a second signal.
 //

@@ -12,7 +12,7 @@ func main() {
 }
 
 // run turns the first signal into a graceful stop and the second one into an
-// immediate end.
+// immediate end. A hangup is no second one: who closes a terminal may send two.
 func run() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -20,11 +20,16 @@ func run() int {
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	defer signal.Stop(signals)
 	go func() {
 		<-signals
 		cancel()
-		<-signals
+		for s := <-signals; s == syscall.SIGHUP; {
+			s = <-signals
+		}
 		app.Abort()
 		os.Exit(exitSignal)
 	}()

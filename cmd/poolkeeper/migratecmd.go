@@ -133,7 +133,7 @@ func (c *console) printMigrated(op adminwire.Operation, direction string) error 
 	}
 	took := (time.Duration(result.TookMS) * time.Millisecond).Round(10 * time.Millisecond)
 	c.say("%s; %s %s in %s", strings.Join(parts, ", "), count(result.Applied, "file"), verb, took)
-	if result.Migrated > 0 && direction == "up" && op.ID != "" {
+	if result.Applied > 0 && direction == "up" && op.ID != "" {
 		c.say("undo it with: poolkeeper migrate down --run %s", op.ID)
 	}
 	return nil

@@ -89,7 +89,7 @@ func (c *console) printDrift(status adminwire.MigrationStatus, verify bool) erro
 	c.say("\n%s at another version than the control database says:", areThere(len(status.Drift)))
 	t := c.table("TENANT", "SAID", "IS", "ERROR")
 	for _, d := range status.Drift {
-		t.row(d.Tenant, versionText(d.Mirror), versionText(d.Actual), d.Error)
+		t.row(d.Tenant, versionText(d.Mirror), versionText(d.Actual), plain(d.Error, d.Tenant))
 	}
 	return t.end()
 }

@@ -148,7 +148,8 @@ func (c *console) operationsCancelCommand() *cobra.Command {
 		Use:   "cancel OPERATION",
 		Short: "Ask a running operation to stop",
 		Long: `Ask a running operation to stop. What it has done stays done; asking for the
-same again goes on from there.`,
+same again goes on from there. Of several servers only the one that works on it
+can stop it: "operations show" names that as replica.`,
 		Example: "  poolkeeper operations cancel 0000000042",
 		Args:    arguments("OPERATION"), ValidArgsFunction: c.firstOperation,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -178,10 +179,11 @@ func (c *console) printOperation(op adminwire.Operation) error {
 	for _, line := range [][2]string{
 		{"tenant", op.Tenant},
 		{"by", op.Actor},
+		{"replica", op.Replica},
 		{"state", op.State},
 		{"step", op.Step},
 		{"done", portion(op)},
-		{"error", op.Error},
+		{"error", plain(op.Error, op.Tenant)},
 		{"started", moment(op.Started)},
 		{"result", string(op.Result)},
 	} {
@@ -193,7 +195,7 @@ func (c *console) printOperation(op adminwire.Operation) error {
 		t.row("ended", moment(*op.Ended))
 	}
 	for _, f := range op.Failures {
-		t.row("failed", f.Tenant+": "+f.Error)
+		t.row("failed", f.Tenant+": "+plain(f.Error, f.Tenant))
 	}
 	return t.end()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/cmd/poolkeeper/adminapi"
@@ -98,7 +97,7 @@ func (c *console) printFailures(op adminwire.Operation) error {
 	if !c.json {
 		t := newTable(c.app.Stderr)
 		for _, f := range op.Failures {
-			t.row("failed", f.Tenant, strings.TrimPrefix(f.Error, "onboard: tenant "+f.Tenant+": "))
+			t.row("failed", f.Tenant, plain(f.Error, f.Tenant))
 		}
 		if err := t.end(); err != nil {
 			return err

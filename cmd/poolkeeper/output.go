@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 	"unicode"
@@ -21,6 +22,42 @@ import (
 func isTerminal(stream any) bool {
 	file, ok := stream.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// noted remembers that the output could not be written, for what prints many
+// lines and asks after none: who reads half a report takes it for the whole.
+type noted struct {
+	io.Writer
+	mu  sync.Mutex // guards err
+	err error      // the first
+}
+
+// Write passes on.
+func (n *noted) Write(text []byte) (int, error) {
+	written, err := n.Writer.Write(text)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.err == nil {
+		n.err = err
+	}
+	return written, err
+}
+
+// Fd is the file's; of what is none, a number that no terminal has.
+func (n *noted) Fd() uintptr {
+	if file, ok := n.Writer.(interface{ Fd() uintptr }); ok {
+		return file.Fd()
+	}
+	return ^uintptr(0)
+}
+
+func (n *noted) failure() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.err == nil {
+		return nil
+	}
+	return fmt.Errorf("the output could not be written: %w", n.err)
 }
 
 // printJSON prints the API's JSON: indented for people, else on one line.

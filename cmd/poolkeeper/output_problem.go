@@ -47,6 +47,15 @@ func (c *console) coded(cmd *cobra.Command, err error) error {
 	return err
 }
 
+// plain is what the server says of an error without the names of the packages
+// that it came through, and without the tenant, which is told beside it.
+func plain(text, tenant string) string {
+	for _, name := range []string{"onboard: ", "control: ", "registry: ", "tenant " + tenant + ": "} {
+		text = strings.TrimPrefix(text, name)
+	}
+	return text
+}
+
 // sentence is an error of the client without the package's name.
 func sentence(err error) string { return strings.TrimPrefix(err.Error(), "adminapi: ") }
 
@@ -87,7 +96,9 @@ func refusal(cmd *cobra.Command, p *adminapi.ProblemError) string {
 	case p.Code == "bad_request" && p.Detail != "":
 		return printable(p.Detail)
 	}
-	lines := strings.Split(p.Error(), "\n")
+	told := *p
+	told.Detail = plain(p.Detail, "")
+	lines := strings.Split(told.Error(), "\n")
 	for i, line := range lines {
 		lines[i] = printable(line)
 	}

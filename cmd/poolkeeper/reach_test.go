@@ -2,14 +2,19 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/pgtest"
 )
+
+// listeningLine is where a server says that it listens and serves nothing yet.
+var listeningLine = regexp.MustCompile(`nothing is served yet" listen=(\S+) admin_listen=(\S+)`)
 
 // startWaiting starts a server and returns when it says that it waits.
 func startWaiting(t *testing.T, path string) (cmd *exec.Cmd, ended chan error, stderr *output) {
@@ -47,10 +52,26 @@ func TestAServerThatStartsBeforeItsControlDatabaseServesWhenThatIsThere(t *testi
 	t.Parallel()
 	path, srv := stopped(t)
 	cmd, ended, stderr := startWaiting(t, path)
+	waiting := listeningLine.FindStringSubmatch(stderr.String())
+	if waiting == nil {
+		t.Fatalf("it does not say where it listens:\n%s", stderr)
+	}
+	for url, want := range map[string]int{
+		waiting[1] + "/livez": http.StatusOK, waiting[1] + "/readyz": http.StatusServiceUnavailable,
+		waiting[2] + "/livez": http.StatusOK, waiting[2] + "/readyz": http.StatusServiceUnavailable,
+		waiting[2] + "/metrics": http.StatusOK, waiting[2] + "/v1/tenants": http.StatusServiceUnavailable,
+	} {
+		if status, body := send(t, request{method: http.MethodGet, url: "http://" + url}); status != want {
+			t.Errorf("%s while it waits: %d %s", url, status, body)
+		}
+	}
 	if err := srv.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	within(t, patience, "the server to serve", func() bool { return servingLine.MatchString(stderr.String()) })
+	if status, body := send(t, request{method: http.MethodGet, url: "http://" + waiting[1] + "/readyz"}); status != http.StatusOK {
+		t.Errorf("it serves, and /readyz says %d %s", status, body)
+	}
 	_ = cmd.Cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("it ended with %v\n%s", err, stderr)

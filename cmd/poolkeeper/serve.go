@@ -20,8 +20,9 @@ func (a *App) serveCommand() *cobra.Command {
 		Short: "Serve the tenants of a configuration file",
 		Long: `Serve the tenants of a configuration file. Their records are followed while it
 runs: save the file and they change, and so do the budgets of the clusters.
-Everything else in the file takes effect at the next start. SIGINT or SIGTERM
-stops gracefully, a second one at once.`,
+Everything else in the file takes effect at the next start. SIGINT, SIGTERM or
+SIGHUP stops gracefully, a second SIGINT or SIGTERM at once. No signal is needed
+for the file to be read again.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.serve(cmd.Context(), path)
@@ -63,7 +64,7 @@ func (a *App) serveFile(ctx context.Context, cfg *config.Config, file *registry.
 		return err
 	}
 	if !cfg.Onboard.AtStart {
-		s, err := wire(cfg, file, nil, m, log)
+		s, err := wire(cfg, file, nil, m, log, nil)
 		if err != nil {
 			return err
 		}
@@ -71,16 +72,18 @@ func (a *App) serveFile(ctx context.Context, cfg *config.Config, file *registry.
 		return s.run(ctx, a.serving)
 	}
 	source := newDeclaredSource(file, provisioner, m, log)
-	s, err := wire(cfg, source, nil, m, log)
+	s, err := wire(cfg, source, nil, m, log, func(ctx context.Context, s *system) error {
+		learnBudgets(ctx, provisioner, cfg.Clusters, s.keeper, log)
+		withinBudget(provisioner, s.keeper, nil)
+		err := source.prepareAll(ctx)
+		if err == nil {
+			reload.begin(s.keeper, nil)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	learnBudgets(ctx, provisioner, cfg.Clusters, s.keeper, log)
-	withinBudget(provisioner, s.keeper, nil)
-	if err := source.prepareAll(ctx); err != nil {
-		return errors.Join(err, s.closePools())
-	}
-	reload.begin(s.keeper, nil)
 	return s.run(ctx, a.serving)
 }
 
@@ -97,31 +100,33 @@ type controlled struct {
 // declares some of.
 func (a *App) serveControlled(ctx context.Context, cfg *config.Config, c controlled) error {
 	defer c.plane.close()
-	s, err := c.start(ctx, cfg)
-	if err != nil && ctx.Err() != nil {
-		return nil // it was told to stop before it got to serving
-	}
+	declaring := newDeclaring(c.plane, cfg, c.log)
+	s, err := c.wire(cfg, func(ctx context.Context, s *system) error {
+		err := c.open(ctx, s)
+		if err == nil {
+			c.reload.begin(s.keeper, declaring.changed)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	declaring := newDeclaring(c.plane, cfg, c.log)
-	c.reload.begin(s.keeper, declaring.changed)
 	return s.run(ctx, a.serving, c.followFile, declaring.run, c.plane.operator.Stock)
 }
 
-// start wires everything and reads the tenants.
-func (c *controlled) start(ctx context.Context, cfg *config.Config) (*system, error) {
+func (c *controlled) wire(cfg *config.Config, open func(context.Context, *system) error) (*system, error) {
 	c.plane.hook(cfg)
-	s, err := wire(cfg, c.plane.db, c.plane, c.metrics, c.log)
-	if err != nil {
-		return nil, err
-	}
+	return wire(cfg, c.plane.db, c.plane, c.metrics, c.log, open)
+}
+
+// open waits for the control database and reads the tenants.
+func (c *controlled) open(ctx context.Context, s *system) error {
 	c.plane.through(ctx, s.keeper)
 	if err := c.plane.open(ctx); err != nil {
-		return nil, errors.Join(err, s.closePools())
+		return err
 	}
 	c.metrics.WatchControl(func() metrics.Control { return metrics.Control(c.plane.db.Following()) })
-	return s, nil
+	return nil
 }
 
 // followFile has the file's changes told, until ctx ends.

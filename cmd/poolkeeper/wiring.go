@@ -32,8 +32,9 @@ type system struct {
 // wire makes the parts and hands each the ones below it. Nothing listens and
 // no connection is open afterwards.
 //
-// p is nil for a program without a control database.
-func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metrics, log *slog.Logger) (*system, error) {
+// p is nil for a program without a control database. open is done once the
+// server listens and before it serves; nil for nothing.
+func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metrics, log *slog.Logger, open func(context.Context, *system) error) (*system, error) {
 	tenants, err := registry.New(cfg.Registry, source, m)
 	if err != nil {
 		return nil, err
@@ -66,6 +67,9 @@ func wire(cfg *config.Config, source registry.Source, p *plane, m *metrics.Metri
 	if p != nil {
 		deps.Operator, deps.Keeper = p.operator, lastKeeper{keeper, p.operator.Close}
 	}
+	if open != nil {
+		deps.Open = func(ctx context.Context) error { return open(ctx, s) }
+	}
 	s.server, err = server.New(cfg.Server, deps)
 	if err != nil {
 		return nil, errors.Join(err, s.closePools())
@@ -88,25 +92,26 @@ func (k lastKeeper) Close(ctx context.Context) error {
 	return k.Keeper.Close(ctx)
 }
 
-// run serves until ctx ends or a listener fails, then stops in this order:
-// the server says "not ready", stops accepting, waits for requests and leases,
-// ends operations and closes the pools; then nothing follows the tenants'
-// records any more. The caller stops what lies below (dev: PostgreSQL) after
-// run returned. What goes on beside ends with it.
+// run listens, opens what wire was told to, and serves until ctx ends or a
+// listener fails, then stops in this order: the server says "not ready", stops
+// accepting, waits for requests and leases, ends operations and closes the
+// pools; then nothing follows the tenants' records any more. The caller stops
+// what lies below (dev: PostgreSQL) after run returned. What goes on beside
+// begins when it serves and ends with it.
 func (s *system) run(ctx context.Context, ready func(Addresses), beside ...func(context.Context)) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	running.Go(func() { s.follow(watching) })
 	running.Go(func() { s.metrics.Run(watching) })
-	for _, work := range beside {
-		running.Go(func() { work(watching) })
-	}
 	running.Go(func() {
 		select {
 		case <-s.server.Ready():
-			ready(Addresses{Data: s.server.Addr(), Admin: s.server.AdminAddr()})
 		case <-watching.Done():
+			return
 		}
+		for _, work := range append(beside, s.follow) {
+			running.Go(func() { work(watching) })
+		}
+		ready(Addresses{Data: s.server.Addr(), Admin: s.server.AdminAddr()})
 	})
 
 	err := s.server.Run(ctx)

@@ -10,6 +10,41 @@ func operatingMutations() []mutation {
 			test: "TestADatabaseWhoseServerWasStartedAgainIsReadAgain",
 		},
 		{
+			breaks: "a list of operations is short", file: "registry/control/operation.go",
+			from: `selectListed+c.where()`, to: `selectOperation+c.where()`,
+			test: "TestAListOfOperationsIsShortHoweverLongTheyAre",
+		},
+		{
+			breaks: "half an output is a failure", file: "cmd/poolkeeper/app.go",
+			from: `		err = out.failure()`, to: `		_ = out.failure()`,
+			test: "TestOutputThatCannotBeWrittenIsAFailure",
+		},
+		{
+			breaks: "a server that is still opening is not ready", file: "server/health.go",
+			from: `if s.opening.Load() {`, to: `if s.opening.Load() && false {`,
+			test: "TestAServerThatIsStillOpeningLivesAndIsNotReady",
+		},
+		{
+			breaks: "who may ask is known before what is missing", file: "server/routes.go",
+			from: `mountOperator(e, s.operatorOnly, s.whenOpen)`, to: `mountOperator(e, s.whenOpen, s.operatorOnly)`,
+			test: "TestAServerThatIsStillOpeningAsksForItsTokens",
+		},
+		{
+			breaks: "a stop while it is opening is no failure", file: "server/run.go",
+			from: `if ctx.Err() != nil { // told to stop`, to: `if ctx.Err() == nil { // told to stop`,
+			test: "TestAStopEndsTheOpeningAtOnce",
+		},
+		{
+			breaks: "a hangup is no sudden end", file: "cmd/poolkeeper/main.go",
+			from: `	if !signal.Ignored(syscall.SIGHUP) {`, to: `	if false {`,
+			test: "TestAHangupStopsTheServerGracefully",
+		},
+		{
+			breaks: "a parameter that a path does not take is refused", file: "server/admin_query.go",
+			from: `		if slices.Contains(known, name) {`, to: `		if true {`,
+			test: "TestAParameterThatAPathDoesNotTakeIsRefusedByName",
+		},
+		{
 			breaks: "a key is good everywhere when it is shown", file: "onboard/lifecycle/keys.go",
 			from: `		o.awaitKey(ctx, key) // who is given`, to: `		_ = key // who is given`,
 			test: "TestAKeyOpensEveryServerWhenItsTextIsShownAndNoneWhenItsEndIs", pkg: "./cmd/poolkeeper",

@@ -13,6 +13,8 @@ var (
 	ErrDeclared = errors.New("tenant is declared in the file")
 	// ErrState is returned when the tenant's state does not allow it.
 	ErrState = errors.New("tenant's state does not allow this")
+	// ErrCancel is returned for an operation that cannot be cancelled here.
+	ErrCancel = errors.New("operation cannot be cancelled")
 	// ErrConfirm is returned for a deletion without the id typed again.
 	ErrConfirm = errors.New("deletion is not confirmed")
 	// ErrInput is returned for a value that cannot be used; the text names

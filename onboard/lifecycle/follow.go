@@ -89,7 +89,7 @@ func (o *Operator) followStored(ctx context.Context, id string, told func(contro
 
 // Cancel ends a running operation of this process; what it was doing is left
 // so that asking for it again finishes it. Errors: control.ErrNoSuch,
-// ErrState.
+// ErrCancel.
 func (o *Operator) Cancel(ctx context.Context, by Actor, id string) (control.Operation, error) {
 	j := o.job(id)
 	if j == nil {
@@ -98,13 +98,14 @@ func (o *Operator) Cancel(ctx context.Context, by Actor, id string) (control.Ope
 		case err != nil:
 			return op, err
 		case op.State == control.Running:
-			return op, refuse(ErrState, "operation %s runs in another process; ask that one", id)
+			return op, refuse(ErrCancel,
+				"the process %s works on operation %s, and it alone can cancel it: ask the admin API there, or end it if it is a command with --direct", op.Replica, id)
 		default:
-			return op, refuse(ErrState, "operation %s has ended", id)
+			return op, refuse(ErrCancel, "operation %s has ended", id)
 		}
 	}
 	if op := j.snapshot(); op.State != control.Running { // its end is being written down
-		return op, refuse(ErrState, "operation %s has ended", id)
+		return op, refuse(ErrCancel, "operation %s has ended", id)
 	}
 	j.cancel()
 	o.audit(ctx, by, "operation.cancel", j.op.Tenant, map[string]string{"operation": id}, nil)

@@ -203,7 +203,7 @@ func TestWhatCannotBeMeantIsRefusedByField(t *testing.T) {
 		"down of what is no run":   {migrate(lifecycle.MigrateRequest{Down: true, Run: added.ID}), lifecycle.ErrInput, added.ID},
 		"a canary that is nobody":  {migrate(lifecycle.MigrateRequest{Canary: []registry.ID{w.id("nobody")}}), registry.ErrUnknown, "nobody"},
 		"an operation of nobody's": {func() (control.Operation, error) { return w.operator.Cancel(w.soon(), "test", "x") }, control.ErrNoSuch, "x"},
-		"an operation that ended":  {func() (control.Operation, error) { return w.operator.Cancel(w.soon(), "test", added.ID) }, lifecycle.ErrState, "has ended"},
+		"an operation that ended":  {func() (control.Operation, error) { return w.operator.Cancel(w.soon(), "test", added.ID) }, lifecycle.ErrCancel, "has ended"},
 	} {
 		if _, err := c.begin(); !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.says) {
 			t.Errorf("%s: %v", name, err)
@@ -211,5 +211,17 @@ func TestWhatCannotBeMeantIsRefusedByField(t *testing.T) {
 	}
 	if _, err := w.operator.Set(w.soon(), "test", r.ID, 0, lifecycle.Patch{Plan: &golden.Tenant.Plan}); !errors.Is(err, lifecycle.ErrInput) {
 		t.Errorf("a change to a plan that is none: %v", err)
+	}
+}
+
+func TestWhoCannotCancelAnOperationIsToldWhoCan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	other, _ := w.process()
+	op, err := other.Begin(w.soon(), control.Operation{Kind: "migrate"})
+	must(t, err)
+	_, err = w.operator.Cancel(w.soon(), "test", op.ID)
+	if op.Replica == "" || !errors.Is(err, lifecycle.ErrCancel) || !strings.Contains(err.Error(), "the process "+op.Replica+" works on operation "+op.ID) {
+		t.Errorf("%s works on it: %v", op.Replica, err)
 	}
 }

@@ -71,6 +71,33 @@ func TestAnOperationOfAProcessThatIsGoneIsInterrupted(t *testing.T) {
 	}
 }
 
+func TestAListOfOperationsIsShortHoweverLongTheyAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d, other := w.open(), w.open()
+	op, err := d.Begin(t.Context(), control.Operation{Kind: "migrate", Total: 5})
+	must(t, err)
+	for i := range 5 {
+		op.Failures = append(op.Failures, control.Failure{Tenant: id(fmt.Sprintf("t%d", i)), Error: "no"})
+	}
+	op.State, op.Result = control.Failed, json.RawMessage(`{"changes": {}}`)
+	must(t, d.Note(t.Context(), op))
+
+	ops, err := other.Operations(t.Context(), registry.ID{}, "", "", 0)
+	must(t, err)
+	if got := ops[0]; len(ops) != 1 || got.Result != nil || len(got.Failures) != 3 || got.More != 2 || got.Failures[0] != op.Failures[0] {
+		t.Errorf("listed: %+v", ops)
+	}
+	whole, err := other.Operation(t.Context(), op.ID)
+	must(t, err)
+	if whole.Result == nil || len(whole.Failures) != 5 || whole.More != 0 {
+		t.Errorf("as a whole: %+v", whole)
+	}
+	if op.Replica == "" || whole.Replica != op.Replica || ops[0].Replica != op.Replica {
+		t.Errorf("begun by %q, and others see %q and %q", op.Replica, whole.Replica, ops[0].Replica)
+	}
+}
+
 func TestOperationsComeNewestFirst(t *testing.T) {
 	t.Parallel()
 	d := newWorld(t).open()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,7 +25,7 @@ const (
 // Operation is a piece of work that takes longer than a request.
 type Operation struct {
 	ID   string // sortable by age, else opaque
-	Kind string // add, provision, rotate, clone, export, retire, delete, apply, migrate, reseal, spares
+	Kind string // add, provision, rotate, clone, export, retire, delete, apply, migrate, reseal
 	// Tenant is zero for work on the fleet.
 	Tenant   registry.ID
 	Actor    string
@@ -33,9 +34,13 @@ type Operation struct {
 	Done     int
 	Total    int
 	Failures []Failure
-	Result   json.RawMessage
-	Error    string
-	Code     string // a stable code of the error, such as name_taken
+	// More is how many failures there are besides Failures; 0 but in a list.
+	More   int
+	Result json.RawMessage // nil in a list
+	Error  string
+	Code   string // a stable code of the error, such as name_taken
+	// Replica is the Options.Name of the process that works on it, or did.
+	Replica string
 
 	Started, Updated time.Time
 	Ended            time.Time // zero while it runs
@@ -47,10 +52,19 @@ type Failure struct {
 	Error  string      `json:"error"`
 }
 
-// selectOperations derives what a process that died could not write: $1 is
-// after how many milliseconds of silence it is taken to have died.
-const selectOperations = `SELECT id, kind, tenant, actor, state, step, done, total, failures, result, error, code, started, updated, ended
-	FROM (SELECT o.id, o.kind, o.tenant, o.actor, o.step, o.done, o.total, o.failures, o.result, o.error, o.code, o.started, o.updated, o.ended,
+// selectOperation and selectListed have an operation as a whole, and what a list
+// has of it: results and failures grow with the fleet.
+const (
+	selectOperation = selectOperations + "failures, 0, result FROM " + operations
+	selectListed    = selectOperations + `pg_catalog.jsonb_path_query_array(failures, '$[0 to 2]'),
+		greatest(0, pg_catalog.jsonb_array_length(failures) - 3), NULL::jsonb FROM ` + operations
+	selectOperations = "SELECT id, kind, tenant, actor, state, step, done, total, error, code, instance, started, updated, ended, "
+)
+
+// operations derives what a process that died could not write: $1 is after how
+// many milliseconds of silence it is taken to have died.
+const operations = `(SELECT o.id, o.kind, o.tenant, o.actor, o.step, o.done, o.total, o.failures, o.result, o.error, o.code, o.instance,
+		o.started, o.updated, o.ended,
 		CASE WHEN o.state = 'running' AND NOT EXISTS (SELECT FROM poolkeeper.replicas r
 			WHERE r.instance = o.instance AND r.seen_at > clock_timestamp() - $1 * interval '1 ms')
 		THEN 'interrupted' ELSE o.state END AS state FROM poolkeeper.operations o) o`
@@ -58,7 +72,7 @@ const selectOperations = `SELECT id, kind, tenant, actor, state, step, done, tot
 // Begin stores a new running operation of this process and returns it with its
 // ID.
 func (d *Database) Begin(ctx context.Context, op Operation) (Operation, error) {
-	op.State = Running
+	op.State, op.Replica = Running, d.name
 	failures, err := op.failures()
 	if err != nil {
 		return Operation{}, err
@@ -108,7 +122,7 @@ func (d *Database) Note(ctx context.Context, op Operation) error {
 
 // Operation returns an operation of any process. Errors: [ErrNoSuch].
 func (d *Database) Operation(ctx context.Context, id string) (Operation, error) {
-	row := d.pool.QueryRow(ctx, selectOperations+" WHERE id = $2", d.cfg.LockTTL.Milliseconds(), id)
+	row := d.pool.QueryRow(ctx, selectOperation+" WHERE id = $2", d.cfg.LockTTL.Milliseconds(), id)
 	op, err := scanOperation(row)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return op, fmt.Errorf("%w: %q", ErrNoSuch, id)
@@ -116,8 +130,9 @@ func (d *Database) Operation(ctx context.Context, id string) (Operation, error) 
 	return op, err
 }
 
-// Operations lists operations, the newest first. Zero values do not filter;
-// before is an ID to page on. A limit of 0 means 100.
+// Operations lists operations, the newest first, without their results and with
+// a few of their failures. Zero values do not filter; before is an ID to page
+// on. A limit of 0 means 100.
 func (d *Database) Operations(ctx context.Context, tenant registry.ID, state, before string, limit int) ([]Operation, error) {
 	c := conditions{args: []any{d.cfg.LockTTL.Milliseconds()}}
 	if !tenant.IsZero() {
@@ -133,7 +148,7 @@ func (d *Database) Operations(ctx context.Context, tenant registry.ID, state, be
 		limit = defaultLimit
 	}
 	c.args = append(c.args, limit)
-	rows, err := d.pool.Query(ctx, selectOperations+c.where()+" ORDER BY id DESC LIMIT $"+strconv.Itoa(len(c.args)), c.args...)
+	rows, err := d.pool.Query(ctx, selectListed+c.where()+" ORDER BY id DESC LIMIT $"+strconv.Itoa(len(c.args)), c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("control: listing operations: %w", err)
 	}
@@ -146,8 +161,10 @@ func (d *Database) Operations(ctx context.Context, tenant registry.ID, state, be
 
 func scanOperation(row pgx.Row) (op Operation, err error) {
 	var ended *time.Time
-	err = row.Scan(&op.ID, &op.Kind, &optionalID{&op.Tenant}, &op.Actor, &op.State, &op.Step, &op.Done, &op.Total, &op.Failures,
-		&op.Result, &op.Error, &op.Code, &op.Started, &op.Updated, &ended)
+	var instance string
+	err = row.Scan(&op.ID, &op.Kind, &optionalID{&op.Tenant}, &op.Actor, &op.State, &op.Step, &op.Done, &op.Total, &op.Error, &op.Code,
+		&instance, &op.Started, &op.Updated, &ended, &op.Failures, &op.More, &op.Result)
+	op.Replica = nameIn(instance)
 	if len(op.Failures) == 0 {
 		op.Failures = nil
 	}
@@ -155,4 +172,13 @@ func scanOperation(row pgx.Row) (op Operation, err error) {
 		op.Ended = *ended
 	}
 	return op, err
+}
+
+// nameIn is the name of the process in its instance, which goes on after the
+// last slash with what makes it unique.
+func nameIn(instance string) string {
+	if end := strings.LastIndexByte(instance, '/'); end >= 0 {
+		return instance[:end]
+	}
+	return instance
 }

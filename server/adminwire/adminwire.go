@@ -100,7 +100,8 @@ type (
 	}
 )
 
-// Operation is a piece of work that may outlive the request that began it.
+// Operation is a piece of work that may outlive the request that began it. In a
+// list it is without its result, and has only a few of its failures.
 type Operation struct {
 	ID       string          `json:"id"`
 	Kind     string          `json:"kind"`
@@ -110,10 +111,12 @@ type Operation struct {
 	Step     string          `json:"step,omitempty"`
 	Done     int             `json:"done"`
 	Total    int             `json:"total"`
+	Failed   int             `json:"failed,omitempty"` // how many failures there are
 	Failures []Failure       `json:"failures,omitempty"`
 	Result   json.RawMessage `json:"result,omitempty"`
 	Error    string          `json:"error,omitempty"`
 	Code     string          `json:"code,omitempty"`
+	Replica  string          `json:"replica,omitempty"` // host:pid of the process that works on it, or did
 	Started  time.Time       `json:"started"`
 	Updated  time.Time       `json:"updated"`
 	Ended    *time.Time      `json:"ended,omitempty"`
@@ -282,18 +285,4 @@ type FileProblem struct {
 	Line    int    `json:"line,omitempty"`
 	Field   string `json:"field,omitempty"`
 	Message string `json:"message"`
-}
-
-// Plan is a named block of defaults.
-type Plan struct {
-	Name      string `json:"name"`
-	Cluster   string `json:"cluster,omitempty"`
-	Isolation string `json:"isolation,omitempty"`
-	DDL       bool   `json:"ddl,omitempty"`
-	Limits    Limits `json:"limits"`
-}
-
-// PlanList answers GET /v1/plans, by name.
-type PlanList struct {
-	Plans []Plan `json:"plans"`
 }
