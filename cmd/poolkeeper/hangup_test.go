@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,8 +16,15 @@ import (
 func TestAHangupStopsTheServerGracefully(t *testing.T) {
 	t.Parallel()
 	path, _ := controlledConfig(t, 30*time.Second)
+	// A signal that somebody ignores is ignored by the programs that he starts, and
+	// nohup ignores this one; a signal that somebody hears is as usual for them.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
 	stderr := &output{}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "serve", "--config", path)
+	cmd := exec.CommandContext(ctx, os.Args[0], "serve", "--config", path)
 	cmd.Env = append(os.Environ(), programEnv+"=1")
 	cmd.Stderr = stderr
 	cmd.WaitDelay = patience
