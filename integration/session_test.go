@@ -40,7 +40,7 @@ func vandals() []string {
 		"RESET search_path",
 		"DISCARD ALL",
 		"DEALLOCATE ALL",
-		"SET statement_timeout TO 1",
+		"SET statement_timeout TO '1min'",
 		"SET app.tenant_id TO 'own-0'",
 		"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
 		"SET IntervalStyle TO 'sql_standard'",

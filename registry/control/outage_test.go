@@ -42,6 +42,9 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.conns = append(w.conns, c)
+	if w.mute.Load() { // meanwhile, and a cut has missed it
+		c.once.Do(func() { close(c.cut) })
+	}
 	return c, nil
 }
 
