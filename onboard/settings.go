@@ -73,14 +73,14 @@ func (p *Provisioner) connectionLimit(pl *plan) int {
 	return 2*conns*max(1, p.clusters[pl.tenant.Cluster].Replicas) + besides
 }
 
-// LimitConnections gives the tenant's own login, and its reader, the CONNECTION LIMIT that
-// follows from its limits: twice its most connections (two pools live side by
-// side while one drains) for each of the cluster's replicas, and 3 for a trial
-// and for whoever looks by hand; none where no most connections are configured.
-// It gives them the statement_timeout of the limits as well, beside the
-// search_path that they have. It changes nothing else, and nothing for a login
-// that several tenants share or a database of somebody else. A login that is
-// not the tenant's is ErrConflict.
+// LimitConnections gives the tenant's own login, and its reader, the CONNECTION
+// LIMIT that follows from its limits: twice its most connections (two pools live
+// side by side while one drains) for each of the cluster's replicas, and 3 for a
+// trial and for whoever looks by hand; none where no most connections are
+// configured. It gives them the statement_timeout of the limits as well, beside
+// the search_path that they have. It changes nothing else, and nothing for a
+// login that several tenants share or a database of somebody else. A login that
+// is not the tenant's is ErrConflict.
 func (p *Provisioner) LimitConnections(ctx context.Context, t *registry.Tenant) error {
 	return p.bounded(ctx, t, func(ctx context.Context) error {
 		pl, err := p.plan(t)

@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -44,28 +43,6 @@ func newOpening(t *testing.T, change ...func(*harness)) *opening {
 	return o
 }
 
-// said asks for a statement, or for nothing, and returns what was answered.
-func said(t *testing.T, method, url string, headers ...string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(`{"query":"one"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	res, err := newClient(t).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(body)
-}
-
 func TestAServerThatIsStillOpeningLivesAndIsNotReady(t *testing.T) {
 	t.Parallel()
 	o := newOpening(t, func(h *harness) {
@@ -84,13 +61,13 @@ func TestAServerThatIsStillOpeningLivesAndIsNotReady(t *testing.T) {
 		{http.MethodPost, o.url + "/sql"},
 		{http.MethodPost, o.url + "/t/acme/sql"},
 	} {
-		res, body := said(t, ask[0], ask[1], "X-Tenant-ID", "acme")
+		res, body := said(t, ask[0], ask[1], `{"query":"one"}`, "X-Tenant-ID", "acme")
 		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") != "2" ||
 			!strings.Contains(body, `"code":"not_ready"`) || !strings.Contains(body, "It is starting") {
 			t.Errorf("%s: %d %v %s", ask, res.StatusCode, res.Header, body)
 		}
 	}
-	res, body := said(t, http.MethodPost, o.url+"/sql", "Neon-Connection-String", neon)
+	res, body := said(t, http.MethodPost, o.url+"/sql", `{"query":"one"}`, "Neon-Connection-String", neon)
 	if !strings.Contains(body, `"message":"The service is not ready. It is starting`) || res.Header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("in the dialect: %d %s", res.StatusCode, body)
 	}

@@ -39,7 +39,14 @@ func (c statusCase) post(t *testing.T, mode string, headers ...string) reply {
 // request posts over a real connection.
 func request(t *testing.T, url, body string, headers ...string) reply {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	res, text := said(t, http.MethodPost, url, body, headers...)
+	return holdData(t, http.MethodPost, res.Request.URL.Path, reply{res.StatusCode, res.Header, text})
+}
+
+// said asks over a real connection, and returns what was answered.
+func said(t *testing.T, method, url, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +62,7 @@ func request(t *testing.T, url, body string, headers ...string) reply {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return holdData(t, http.MethodPost, req.URL.Path, reply{res.StatusCode, res.Header, string(text)})
+	return res, string(text)
 }
 
 func (c statusCase) tenantID() string {
